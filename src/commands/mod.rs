@@ -1,0 +1,148 @@
+//! One command, one file: arguments in, one domain call, output out. No rules of the business.
+
+pub mod completions;
+pub mod demo;
+pub mod init;
+pub mod keys;
+pub mod man;
+pub mod migrate;
+pub mod preflight;
+pub mod rollout;
+pub mod runbook;
+pub mod service;
+pub mod smoke;
+pub mod toggles;
+pub mod verify;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Exit, Problem, Result};
+use crate::settings::{GlobalArgs, Settings};
+use crate::ui::Ui;
+
+/// Moves a service's security runtime onto Postgres while it runs, proves that it worked, and
+/// takes it back.
+#[derive(Debug, Parser)]
+#[command(
+    name = "dbctl",
+    version,
+    propagate_version = false,
+    disable_help_subcommand = true,
+    after_help = after_help(),
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a commented dbctl.toml, a runbook to fill in and a migrations folder
+    Init(init::InitArgs),
+    /// Create, list, validate and apply migrations
+    Migrate(migrate::MigrateArgs),
+    /// Check the preconditions of a rollout, each with evidence
+    Preflight(preflight::PreflightArgs),
+    /// Seed, list and export signing keys
+    Keys(keys::KeysArgs),
+    /// Show and set the four runtime toggles on targets
+    Toggles(toggles::TogglesArgs),
+    /// Check the running service over HTTP
+    Smoke(smoke::SmokeArgs),
+    /// Run the verification queries of a runbook, read-only
+    Verify(verify::VerifyArgs),
+    /// Check and list runbooks
+    Runbook(runbook::RunbookArgs),
+    /// Drive a runbook: plan, start, approve, pause, roll back
+    Rollout(rollout::RolloutArgs),
+    /// Run the reference service
+    Service(service::ServiceArgs),
+    /// Watch a real service move onto Postgres, break and come back; needs nothing installed
+    Demo(demo::DemoArgs),
+    /// Print a shell's completion script
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages
+    Man(man::ManArgs),
+}
+
+/// What every command is given.
+#[derive(Debug)]
+pub struct Context {
+    pub settings: Settings,
+    pub ui: Ui,
+}
+
+/// Runs a parsed command line to its exit status. Never panics on bad input.
+pub fn run(cli: Cli) -> Exit {
+    let plain = Ui::from_parts(
+        cli.global.format,
+        cli.global.color,
+        cli.global.no_input,
+        cli.global.verbose,
+    );
+    let outcome = Settings::load(&cli.global).and_then(|settings| {
+        trace_to_stderr(settings.verbose);
+        let ui = Ui::new(&settings);
+        let context = Context { settings, ui };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(|e| Problem::new(Exit::Failed, "starting", e))?;
+        let done = runtime.block_on(dispatch(cli.command, &context));
+        // What still runs in the background (a blocked DNS look-up) must not hold the exit.
+        runtime.shutdown_background();
+        done
+    });
+    outcome.unwrap_or_else(|problem| {
+        plain.problem(&problem);
+        problem.exit()
+    })
+}
+
+async fn dispatch(command: Command, context: &Context) -> Result<Exit> {
+    match command {
+        Command::Init(args) => init::run(args, context),
+        Command::Migrate(args) => migrate::run(args, context).await,
+        Command::Preflight(args) => preflight::run(args, context).await,
+        Command::Keys(args) => keys::run(args, context).await,
+        Command::Toggles(args) => toggles::run(args, context).await,
+        Command::Smoke(args) => smoke::run(args, context).await,
+        Command::Verify(args) => verify::run(args, context).await,
+        Command::Runbook(args) => runbook::run(args, context),
+        Command::Rollout(args) => rollout::run(args, context).await,
+        Command::Service(args) => service::run(args, context).await,
+        Command::Demo(args) => demo::run(args, context).await,
+        Command::Completions(args) => completions::run(args, context),
+        Command::Man(args) => man::run(args, context),
+    }
+}
+
+fn trace_to_stderr(verbose: u8) {
+    use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+    let level = match verbose {
+        0 => LevelFilter::OFF,
+        1 => LevelFilter::WARN,
+        2 => LevelFilter::INFO,
+        _ => LevelFilter::DEBUG,
+    };
+    // The driver logs a malformed PGPASSFILE line whole, password and all.
+    let never = "sqlx_postgres::options::pgpass=off";
+    let filter = EnvFilter::default()
+        .add_directive(level.into())
+        .add_directive(never.parse().expect("a valid directive"));
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
+}
+
+fn after_help() -> String {
+    let mut text = String::from("Exit status:\n");
+    for (exit, meaning) in Exit::ALL {
+        text += &format!("  {:>3}  {meaning}\n", exit as u8);
+    }
+    text + "\nExample:\n  dbctl demo\n"
+}

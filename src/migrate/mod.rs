@@ -1,0 +1,1 @@
+//! Migrations: files → checks → plan → apply → history.

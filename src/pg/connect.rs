@@ -1,0 +1,247 @@
+//! Connecting, and saying in plain words why it did not work.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
+use sqlx::{ConnectOptions, Connection, Executor};
+
+use crate::error::{Chain, Doing, Exit, Problem, Result};
+use crate::settings::{Environment, Settings};
+
+/// How long connecting may take. A hostile or dead server must not hold anybody up (the
+/// driver's SCRAM has no bound of its own).
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A pool of connections to one database. Cloning shares the pool.
+#[derive(Debug, Clone)]
+pub struct Database {
+    pool: PgPool,
+    options: PgConnectOptions,
+}
+
+impl Database {
+    /// The database of `env` by the documented order: `--database-url`, `database_url` of the
+    /// environment, `DATABASE_URL`, the `PG*` variables. Nothing is sent yet.
+    ///
+    /// `notice` is told once when the connection could be read by others on the way.
+    pub fn resolve(
+        settings: &Settings,
+        env: Option<&Environment>,
+        notice: &dyn Fn(&str),
+    ) -> Result<Self> {
+        let options = options(settings, env)?;
+        let require_tls = env.is_some_and(|e| e.require_tls);
+        if !is_local(&options) && !matches!(options.get_ssl_mode(), PgSslMode::VerifyFull) {
+            let weak = format!(
+                "the connection to {} has sslmode={}: others on the way could read or change it",
+                options.get_host(),
+                sslmode(options.get_ssl_mode())
+            );
+            if require_tls {
+                return Err(Problem::new(Exit::Config, "connecting to Postgres", weak).next(
+                    "this environment has require_tls = true: use ?sslmode=verify-full, with sslrootcert where it is a CA of your own",
+                ));
+            }
+            notice(&weak);
+        }
+        Ok(Self::from_options(options, 4))
+    }
+
+    /// A pool of at most `max_connections`, opened as they are needed.
+    pub fn from_options(options: PgConnectOptions, max_connections: u32) -> Self {
+        let options = options
+            .application_name("dbctl")
+            // No prepared statements that outlive a transaction: behind a transaction pooler
+            // the next one may run on another connection.
+            .statement_cache_capacity(0)
+            .disable_statement_logging();
+        let pool = PgPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(CONNECT_TIMEOUT)
+            .connect_lazy_with(options.clone());
+        Self { pool, options }
+    }
+
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    pub fn options(&self) -> &PgConnectOptions {
+        &self.options
+    }
+
+    /// Connects now, so that a database that is not there is told as such, and at once: a pool
+    /// would try a refused connection again until its time-out.
+    pub async fn check(&self) -> Result<()> {
+        let doing = format!("connecting to {self}");
+        let reached = async {
+            match self.pool.size() {
+                0 => self.options.connect().await?.close().await,
+                _ => self.pool.execute("SELECT 1").await.map(|_| ()),
+            }
+        };
+        match tokio::time::timeout(CONNECT_TIMEOUT, reached).await {
+            Ok(done) => done.map_err(|e| problem(doing, &e)),
+            Err(_) => Err(problem(doing, &sqlx::Error::PoolTimedOut)),
+        }
+    }
+}
+
+impl std::fmt::Display for Database {
+    /// `user@host:port/database`, never a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let o = &self.options;
+        let database = o.get_database().unwrap_or(o.get_username());
+        match o.get_socket() {
+            Some(socket) => write!(f, "{}@{}/{database}", o.get_username(), socket.display()),
+            None => write!(
+                f,
+                "{}@{}:{}/{database}",
+                o.get_username(),
+                o.get_host(),
+                o.get_port()
+            ),
+        }
+    }
+}
+
+fn options(settings: &Settings, env: Option<&Environment>) -> Result<PgConnectOptions> {
+    let from_environment = std::env::var("DATABASE_URL").ok().filter(|u| !u.is_empty());
+    let (origin, url, may_hold_password) = if let Some(url) = &settings.database_url {
+        ("--database-url".to_owned(), Some(url.clone()), false)
+    } else if let Some((env, url)) = env.and_then(|e| Some((e, e.database_url.clone()?))) {
+        (
+            format!("database_url of environment {}", env.name),
+            Some(url),
+            false,
+        )
+    } else {
+        ("DATABASE_URL".to_owned(), from_environment, true)
+    };
+    let mut options = match url {
+        Some(url) => parse(&origin, &url, may_hold_password)?,
+        None => PgConnectOptions::new(),
+    };
+    let password_file = settings
+        .password_file
+        .as_deref()
+        .or(env.and_then(|e| e.password_file.as_deref()));
+    if let Some(file) = password_file {
+        options =
+            options.password(read_secret_line(file, "the database password")?.expose_secret());
+    }
+    Ok(options)
+}
+
+fn parse(origin: &str, url: &str, may_hold_password: bool) -> Result<PgConnectOptions> {
+    let doing = format!("reading {origin}");
+    // The text itself is never shown: it may hold a password.
+    let shape = || {
+        Problem::new(Exit::Config, &doing, "it is not a Postgres URL")
+            .next("postgres://USER@HOST:PORT/DATABASE?sslmode=verify-full")
+    };
+    let parsed = reqwest::Url::parse(url).map_err(|_| shape())?;
+    if !matches!(parsed.scheme(), "postgres" | "postgresql") {
+        return Err(shape());
+    }
+    let holds_password =
+        parsed.password().is_some() || parsed.query_pairs().any(|(key, _)| key == "password");
+    if holds_password && !may_hold_password {
+        return Err(Problem::new(
+            Exit::Config,
+            &doing,
+            "it holds a password, which others could read in the process list, the shell history or the file",
+        )
+        .next("leave the password out and use PGPASSFILE (~/.pgpass), --password-file FILE or PGPASSWORD"));
+    }
+    PgConnectOptions::from_str(url).map_err(|_| shape())
+}
+
+/// The first line of a file that only its owner can read.
+pub(crate) fn read_secret_line(file: &Path, what: &str) -> Result<SecretString> {
+    let doing = format!("reading {what} from {}", file.display());
+    if crate::durable::others_can_read(file).doing(Exit::Config, &doing)? {
+        return Err(
+            Problem::new(Exit::Config, doing, "others can read the file")
+                .next(format!("chmod 600 {}", file.display())),
+        );
+    }
+    let text = zeroize::Zeroizing::new(std::fs::read_to_string(file).doing(Exit::Config, &doing)?);
+    match text.lines().next().map(str::trim_end) {
+        Some(line) if !line.is_empty() => Ok(SecretString::from(line)),
+        _ => Err(Problem::new(Exit::Config, doing, "the file is empty")),
+    }
+}
+
+fn is_local(options: &PgConnectOptions) -> bool {
+    let host = options.get_host();
+    options.get_socket().is_some()
+        || host.starts_with('/')
+        || host == "localhost"
+        || host
+            .trim_matches(['[', ']'])
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
+}
+
+fn sslmode(mode: PgSslMode) -> &'static str {
+    match mode {
+        PgSslMode::Disable => "disable",
+        PgSslMode::Allow => "allow",
+        PgSslMode::Prefer => "prefer",
+        PgSslMode::Require => "require",
+        PgSslMode::VerifyCa => "verify-ca",
+        PgSslMode::VerifyFull => "verify-full",
+    }
+}
+
+/// Says what a driver's error means for the person in front of it.
+pub fn problem(doing: impl std::fmt::Display, error: &sqlx::Error) -> Problem {
+    let make =
+        |cause: String, next: &str| Problem::new(Exit::Unavailable, &doing, cause).next(next);
+    match error {
+        sqlx::Error::Database(e) => {
+            let text = match e.code() {
+                Some(code) => format!("{} (SQLSTATE {code})", e.message()),
+                None => e.message().to_owned(),
+            };
+            match e.code().as_deref() {
+                Some("28P01" | "28000") => make(
+                    text,
+                    "check the user and the password (PGPASSFILE, --password-file, PGPASSWORD)",
+                ),
+                Some("3D000") => make(text, "check the database's name in the URL"),
+                Some("42501") => make(
+                    text,
+                    "the role lacks a privilege; `dbctl preflight` names the missing ones",
+                ),
+                Some("42P01" | "3F000") => make(
+                    text,
+                    "the schema is not there (yet); `dbctl migrate list` shows what is applied",
+                ),
+                Some("25006") => make(text, "this server is read-only; connect to the primary"),
+                Some("53300") => make(
+                    text,
+                    "all connections of the server are taken; try again or raise max_connections",
+                ),
+                Some(_) | None => Problem::new(Exit::Failed, &doing, text),
+            }
+        }
+        sqlx::Error::Io(e) => make(
+            Chain(e).to_string(),
+            "is the server running and reachable from here? check host, port and firewall",
+        ),
+        sqlx::Error::Tls(e) => make(
+            format!("TLS failed: {e}"),
+            "check sslmode and sslrootcert in the URL",
+        ),
+        sqlx::Error::PoolTimedOut => make(
+            format!("no connection within {} s", CONNECT_TIMEOUT.as_secs()),
+            "is the server running and reachable from here? check host, port and firewall",
+        ),
+        other => Problem::new(Exit::Failed, &doing, Chain(other)),
+    }
+}

@@ -1,0 +1,5 @@
+//! Reaching Postgres: connecting, scratch databases, identifiers, error classes.
+
+mod connect;
+
+pub use connect::{Database, problem};

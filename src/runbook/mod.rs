@@ -1,0 +1,3 @@
+//! Runbooks: a Markdown document that people read and that binds headings to something executable.
+
+pub mod model;

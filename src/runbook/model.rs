@@ -1,0 +1,254 @@
+//! What a runbook says, resolved from its text, with source positions.
+//!
+//! A fenced block whose info string is `toml step`, `toml gate`, `toml trigger`,
+//! `toml criterion` or `toml expect` is a binding and belongs to the heading above it; a `sql`
+//! fence is a verification query. Everything else is prose.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::runtime::toggles::{Mode, Toggle};
+
+/// A parsed runbook. Its name is the file's stem.
+#[derive(Debug, Clone)]
+pub struct Runbook {
+    pub name: String,
+    pub path: PathBuf,
+    /// The first heading of level one, else the name.
+    pub title: String,
+    /// The exact text; its SHA-256 is part of the plan's hash.
+    pub text: String,
+    /// Forward steps, in the order of the document. Steps of one phase stand together.
+    pub steps: Vec<Step>,
+    /// What a rollback does, in order (`part = "rollback"`).
+    pub rollback: Vec<Step>,
+    /// What is to be done after a rollback, before another attempt (`part = "afterwards"`).
+    pub afterwards: Vec<Step>,
+    pub gates: Vec<Gate>,
+    pub triggers: Vec<Trigger>,
+    pub queries: Vec<Query>,
+    pub criteria: Vec<Criterion>,
+}
+
+/// Where in the text something stands: byte offset, 1-based line and column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Position {
+    pub offset: usize,
+    pub line: usize,
+    pub column: usize,
+}
+
+/// One step of the procedure.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Step {
+    /// Unique in the runbook; `[a-z0-9-]+`.
+    pub id: String,
+    /// The heading that it stands under.
+    pub heading: String,
+    /// The first paragraph under the heading: what a person reads before it is done.
+    pub prose: String,
+    /// The phase (forward steps only): a name such as `staging`, `canary`, `full`. Entering a
+    /// phase wants an approval.
+    pub phase: String,
+    /// The environment that it acts on, as named in `dbctl.toml`.
+    pub env: String,
+    pub kind: StepKind,
+    pub at: Position,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum StepKind {
+    /// A person says that it was done. `question` is what they confirm.
+    Confirm { question: String },
+    /// A person with the right to it lets the run go on.
+    Approve,
+    /// Runs a program; exit status 0 is success.
+    Command {
+        run: Vec<String>,
+        /// Says whether it was already done (exit status 0: done, 1: not done), for a step in doubt.
+        probe: Option<Vec<String>>,
+        undo: Option<Vec<String>>,
+        timeout: Duration,
+    },
+    /// The preconditions of `dbctl preflight`.
+    Preflight,
+    /// Applies pending migrations.
+    Migrate,
+    /// Seeds the signing key.
+    Keys,
+    /// Exchanges revocations, watermarks and public keys between the targets and Postgres,
+    /// without switching anything.
+    Carry { on: Vec<String> },
+    /// Carries over, sets the toggles of `on`, restarts them and has them confirm their modes.
+    Toggles {
+        on: Vec<String>,
+        set: BTreeMap<Toggle, Mode>,
+        /// Restart and confirm as part of this step (the default); rollback does it in a later one.
+        restart: bool,
+    },
+    /// Restarts the targets and has them confirm the modes that their toggles say.
+    Restart { on: Vec<String> },
+    /// Smoke checks by name; all of them when empty.
+    Smoke {
+        on: Vec<String>,
+        checks: Vec<String>,
+    },
+    /// Verification queries by name; all of them when empty.
+    Verify { queries: Vec<String> },
+    /// Watches gates for a time; only observed time counts (P6).
+    Bake {
+        on: Vec<String>,
+        duration: Duration,
+        gates: Vec<String>,
+    },
+    /// Waits until authentication works again: token checks pass on every target.
+    Recover { on: Vec<String>, timeout: Duration },
+    /// Goes back to memory/file, checks, and forward again: proves the way back.
+    Rehearse { on: Vec<String> },
+}
+
+impl StepKind {
+    pub const fn name(&self) -> &'static str {
+        match self {
+            StepKind::Confirm { .. } => "confirm",
+            StepKind::Approve => "approve",
+            StepKind::Command { .. } => "command",
+            StepKind::Preflight => "preflight",
+            StepKind::Migrate => "migrate",
+            StepKind::Keys => "keys",
+            StepKind::Carry { .. } => "carry",
+            StepKind::Toggles { .. } => "toggles",
+            StepKind::Restart { .. } => "restart",
+            StepKind::Smoke { .. } => "smoke",
+            StepKind::Verify { .. } => "verify",
+            StepKind::Bake { .. } => "bake",
+            StepKind::Recover { .. } => "recover",
+            StepKind::Rehearse { .. } => "rehearse",
+        }
+    }
+}
+
+/// A number read from the targets' metrics over a window.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum Measure {
+    /// Increase of `bad` divided by the increase of `total`; samples: the increase of `total`.
+    Ratio { bad: String, total: String },
+    /// A quantile in seconds out of a histogram, as Prometheus's `histogram_quantile` does it;
+    /// samples: the increase of its count.
+    Quantile { q: f64, histogram: String },
+    /// How much a counter increased. It needs no traffic to be judged, but it needs the series.
+    Increase { counter: String },
+    /// How often two counters increased in the same interval: the sum over the intervals of the
+    /// smaller increase. Verification failures that coincide with key look-up failures.
+    Coincidence { left: String, right: String },
+}
+
+/// A condition that a bake watches.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Gate {
+    pub id: String,
+    pub heading: String,
+    pub measure: Measure,
+    /// Passes while the value is at most this.
+    pub max: f64,
+    /// How much worse than the targets that are not baking it may be, in the measure's own unit;
+    /// for a ratio it is judged by the upper confidence bound of the difference.
+    pub margin: Option<f64>,
+    pub interval: Duration,
+    pub window: Duration,
+    /// Fewer samples than this in the window: inconclusive.
+    pub min_samples: u64,
+    /// Failed measurements that are allowed before the gate fails.
+    pub failure_limit: u32,
+    /// Errors or inconclusive measurements in a row that are allowed before the run pauses.
+    pub error_limit: u32,
+    pub at: Position,
+}
+
+/// A condition that starts a rollback (or a pause), from the first toggle flip until Completed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Trigger {
+    pub id: String,
+    pub heading: String,
+    pub measure: Measure,
+    /// Fires when the value over the window is above this.
+    pub above: f64,
+    pub window: Duration,
+    pub interval: Duration,
+    pub min_samples: u64,
+    pub on_trigger: OnTrigger,
+    pub at: Position,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnTrigger {
+    Rollback,
+    Pause,
+}
+
+/// A verification query: one SQL fence.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Query {
+    /// A slug of the text before the fence: its paragraph, else its heading.
+    pub name: String,
+    pub heading: String,
+    pub sql: String,
+    pub expect: Expect,
+    pub at: Position,
+}
+
+/// What a query's rows must be like (`toml expect` right after the fence).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Expect {
+    pub min_rows: Option<u64>,
+    pub max_rows: Option<u64>,
+    /// Boolean SQL over the columns; must be true (not null) for every row.
+    pub each_row: Option<String>,
+    /// Boolean SQL over the columns; must be true for at least one row.
+    pub some_row: Option<String>,
+    pub newest: Option<Newest>,
+    /// A column whose greatest value may only grow from one look to the next.
+    pub grows: Option<String>,
+}
+
+/// The newest value of a timestamp column is not older than this.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Newest {
+    pub column: String,
+    #[serde(deserialize_with = "crate::settings::duration")]
+    pub within: Duration,
+}
+
+/// What must hold before a run is Completed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Criterion {
+    pub id: String,
+    pub heading: String,
+    pub proof: Proof,
+    pub at: Position,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "proof", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Proof {
+    /// Every target of the environment says that it runs in these modes.
+    Modes {
+        env: String,
+        set: BTreeMap<Toggle, Mode>,
+    },
+    /// The bakes of this run passed these gates.
+    Gates { gates: Vec<String> },
+    /// These verification queries meet their expectations.
+    Queries { env: String, queries: Vec<String> },
+    /// A rehearsal of the rollback succeeded in this run, and the runbook documents a rollback.
+    Rehearsal { step: String },
+}

@@ -1,0 +1,380 @@
+//! Flags, environment variables and `dbctl.toml`, resolved once into what the program needs.
+//! Nobody downstream looks at flags or at the file again.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+use crate::error::{Exit, Problem, Result};
+
+/// Options that every command takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct GlobalArgs {
+    /// Settings file
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        default_value = "dbctl.toml",
+        env = "DBCTL_CONFIG"
+    )]
+    pub config: PathBuf,
+
+    /// Environment of the settings file, such as staging or production
+    #[arg(long, global = true, value_name = "NAME", env = "DBCTL_ENV")]
+    pub env: Option<String>,
+
+    /// Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)
+    ///
+    /// Order: this flag, then `database_url` of the environment, then DATABASE_URL, then the PG* variables.
+    #[arg(long, global = true, value_name = "URL")]
+    pub database_url: Option<String>,
+
+    /// File with the database password on its first line; refused when others can read it
+    #[arg(long, global = true, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+
+    /// Output for people or for programs; stdout is data, stderr is status
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+
+    /// Never prompt; what would need an answer is an error that names the flag
+    #[arg(long, global = true)]
+    pub no_input: bool,
+
+    /// Say more on stderr (-v: what is done, -vv: everything)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    /// Colour on a terminal
+    #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto)]
+    pub color: ColorChoice,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Human,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    Auto,
+    Always,
+    Never,
+}
+
+/// What `dbctl.toml` holds. Unknown keys are errors: a misspelt one would be silently ignored.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    pub migrations: MigrationsConfig,
+    pub journal: JournalConfig,
+    pub keys: KeysConfig,
+    pub runbook: RunbookConfig,
+    pub smoke: crate::check::smoke::SmokeConfig,
+    /// The environments by name.
+    pub environments: BTreeMap<String, Environment>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MigrationsConfig {
+    /// Folder of migrations; without it the nine that dbctl carries are used.
+    pub dir: Option<PathBuf>,
+    /// External validator, as an argument vector; exit status 0 means valid.
+    pub validator: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JournalConfig {
+    /// SQLite file of the rollout journal. Relative to the settings file.
+    pub path: PathBuf,
+}
+
+impl Default for JournalConfig {
+    fn default() -> Self {
+        Self {
+            path: PathBuf::from(".dbctl/journal.db"),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeysConfig {
+    /// The logical key that signs access tokens.
+    pub key_id: String,
+    /// `EdDSA` (Ed25519) or `ES256`.
+    pub algorithm: crate::keys::Algorithm,
+    /// How long verifiers may keep a key set in their caches.
+    #[serde(deserialize_with = "duration")]
+    pub verifier_cache: Duration,
+    /// The longest lifetime of a token.
+    #[serde(deserialize_with = "duration")]
+    pub token_lifetime: Duration,
+}
+
+impl Default for KeysConfig {
+    fn default() -> Self {
+        Self {
+            key_id: "access-tokens".into(),
+            algorithm: crate::keys::Algorithm::EdDsa,
+            verifier_cache: Duration::from_secs(20 * 60),
+            token_lifetime: Duration::from_secs(60 * 60),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunbookConfig {
+    /// The runbook that `rollout` and `verify` use when none is named; without it the one that
+    /// dbctl carries (`runbooks/phase-1-postgres-cutover.md`).
+    pub path: Option<PathBuf>,
+}
+
+/// One environment: its database, its key-encryption key, its targets.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Environment {
+    /// Filled in from the table's name.
+    #[serde(skip)]
+    pub name: String,
+    /// Without a password; see `password_file`.
+    pub database_url: Option<String>,
+    pub password_file: Option<PathBuf>,
+    /// Refuse any connection that is not `sslmode=verify-full`.
+    pub require_tls: bool,
+    /// The role that the service logs in as; `preflight` compares its privileges.
+    pub service_role: Option<String>,
+    /// File with the key-encryption key: 32 bytes as base64; refused when others can read it.
+    pub kek_file: Option<PathBuf>,
+    /// Command that prints the key-encryption key (a KMS, a vault), as an argument vector.
+    pub kek_command: Option<Vec<String>>,
+    /// File with the bearer token for the service's carry-over endpoints.
+    pub admin_token_file: Option<PathBuf>,
+    pub targets: Vec<Target>,
+}
+
+/// One instance of the service: what a toggle reaches.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    pub name: String,
+    /// Base URL of the running instance.
+    pub url: String,
+    /// Names that a runbook step may use in `on`, such as `canary`.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// The file that holds the toggles (`NAME=value` lines) and is read when the service starts.
+    pub env_file: PathBuf,
+    /// How to restart it after its toggles changed.
+    pub restart: Restart,
+    /// Where the memory and file adapters read at their start; the rollback kit is kept here.
+    pub state_dir: PathBuf,
+}
+
+/// `restart = ["systemctl", "restart", "auth@1"]` or `restart = { post = "http://…/restart" }`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum Restart {
+    Command(Vec<String>),
+    /// For supervisors that are asked over HTTP; any 2xx answer means restarted.
+    Post {
+        post: String,
+    },
+}
+
+impl Environment {
+    /// The targets that `on` names, by target name or by group; all of them when `on` is empty.
+    /// An unknown name is an error: a toggle must never reach fewer targets than was meant.
+    pub fn select(&self, on: &[String]) -> Result<Vec<&Target>> {
+        if let Some(unknown) = on
+            .iter()
+            .find(|name| !self.targets.iter().any(|t| t.is(name)))
+        {
+            return Err(Problem::new(
+                Exit::Config,
+                format!("choosing targets of {}", self.name),
+                format!("no target and no group is called `{unknown}`"),
+            )
+            .next(format!("known: {}", self.known_names().join(", "))));
+        }
+        Ok(self
+            .targets
+            .iter()
+            .filter(|t| on.is_empty() || on.iter().any(|name| t.is(name)))
+            .collect())
+    }
+
+    fn known_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .targets
+            .iter()
+            .flat_map(|t| std::iter::once(&t.name).chain(&t.groups).cloned())
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+impl Target {
+    fn is(&self, name: &str) -> bool {
+        self.name == name || self.groups.iter().any(|g| g == name)
+    }
+}
+
+/// Everything resolved.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub config: Config,
+    /// The settings file, where one was read.
+    pub file: Option<PathBuf>,
+    pub env_name: Option<String>,
+    pub database_url: Option<String>,
+    pub password_file: Option<PathBuf>,
+    pub format: Format,
+    pub color: ColorChoice,
+    pub no_input: bool,
+    pub verbose: u8,
+}
+
+impl Settings {
+    /// Reads the settings file. A missing one is fine as long as it was not named by hand.
+    pub fn load(args: &GlobalArgs) -> Result<Self> {
+        let named = args.config != Path::new("dbctl.toml");
+        let (config, file) = match std::fs::read_to_string(&args.config) {
+            Ok(text) => (parse(&args.config, &text)?, Some(args.config.clone())),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && !named => {
+                (Config::default(), None)
+            }
+            Err(e) => {
+                return Err(Problem::new(
+                    Exit::Config,
+                    format!("reading {}", args.config.display()),
+                    e,
+                )
+                .next("`dbctl init` writes one with comments"));
+            }
+        };
+        Ok(Self {
+            config,
+            file,
+            env_name: args.env.clone(),
+            database_url: args.database_url.clone(),
+            password_file: args.password_file.clone(),
+            format: args.format,
+            color: args.color,
+            no_input: args.no_input,
+            verbose: args.verbose,
+        })
+    }
+
+    /// The environment called `name`, else the one of `--env`, else the only one there is.
+    pub fn environment(&self, name: Option<&str>) -> Result<&Environment> {
+        let all = &self.config.environments;
+        let known = || all.keys().cloned().collect::<Vec<_>>().join(", ");
+        match name.or(self.env_name.as_deref()) {
+            Some(name) => all.get(name).ok_or_else(|| {
+                Problem::new(
+                    Exit::Config,
+                    "choosing the environment",
+                    format!("`{name}` is not in the settings file"),
+                )
+                .next(if all.is_empty() {
+                    "`dbctl init` writes a settings file to fill in".to_owned()
+                } else {
+                    format!("known: {}", known())
+                })
+            }),
+            None if all.len() == 1 => Ok(all.values().next().expect("one")),
+            None => Err(Problem::new(
+                Exit::Usage,
+                "choosing the environment",
+                if all.is_empty() {
+                    "the settings file names no environment"
+                } else {
+                    "several are possible"
+                },
+            )
+            .next(if all.is_empty() {
+                "`dbctl init` writes a settings file to fill in".to_owned()
+            } else {
+                format!("say which with --env: {}", known())
+            })),
+        }
+    }
+}
+
+/// Parses the text of a settings file; paths of environments and targets become relative to it.
+fn parse(file: &Path, text: &str) -> Result<Config> {
+    let mut config: Config = toml::from_str(text).map_err(|e| {
+        let problem = Problem::new(
+            Exit::Config,
+            format!("reading {}", file.display()),
+            e.message(),
+        )
+        .next("the settings are described in docs/settings.md");
+        match e.span() {
+            Some(span) => problem.at(file.display(), text, span, "here"),
+            None => problem,
+        }
+    })?;
+    let base = crate::durable::parent(file);
+    let under = |p: &mut PathBuf| *p = base.join(&*p);
+    for (name, env) in &mut config.environments {
+        env.name = name.clone();
+        [
+            &mut env.password_file,
+            &mut env.kek_file,
+            &mut env.admin_token_file,
+        ]
+        .into_iter()
+        .flatten()
+        .for_each(under);
+        for target in &mut env.targets {
+            under(&mut target.env_file);
+            under(&mut target.state_dir);
+        }
+        if let Some(twice) = repeated(env.targets.iter().map(|t| &t.name)) {
+            return Err(Problem::new(
+                Exit::Config,
+                format!("reading {}", file.display()),
+                format!("environment {name} has two targets called `{twice}`"),
+            ));
+        }
+    }
+    config.migrations.dir.iter_mut().for_each(under);
+    config.runbook.path.iter_mut().for_each(under);
+    under(&mut config.journal.path);
+    Ok(config)
+}
+
+fn repeated<'a>(names: impl Iterator<Item = &'a String>) -> Option<&'a String> {
+    let mut seen = std::collections::BTreeSet::new();
+    names.into_iter().find(|name| !seen.insert(*name))
+}
+
+/// Reads a duration in words: `30m`, `1h 30m`, `500ms`.
+pub fn duration<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(d)?;
+    parse_duration(&text).map_err(serde::de::Error::custom)
+}
+
+/// Reads a duration in words: `30m`, `1h 30m`, `500ms`. Zero and negative ones are refused.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let signed: jiff::SignedDuration = text.parse().map_err(|_| {
+        format!("`{text}` is not a duration such as \"30m\", \"90s\" or \"1h 30m\"")
+    })?;
+    Duration::try_from(signed)
+        .ok()
+        .filter(|d| !d.is_zero())
+        .ok_or_else(|| format!("`{text}` is not a positive duration"))
+}

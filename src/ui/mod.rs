@@ -1,0 +1,333 @@
+//! The only room that prints. stdout is data, stderr is status and errors; everything can be
+//! understood without colour, at 80 columns.
+
+mod prompt;
+mod table;
+
+use std::fmt::{self, Write as _};
+use std::io::{IsTerminal, Write as _};
+
+use serde::Serialize;
+
+use crate::check::Verdict;
+use crate::error::{Problem, Result};
+use crate::settings::{ColorChoice, Format, Settings};
+
+pub use prompt::{Answer, Confirmed};
+pub use table::table;
+
+/// Something that a command answers with: for programs through [`Serialize`], for people through
+/// [`Report::human`].
+pub trait Report: Serialize {
+    /// Name and version of the JSON's shape, such as `dbctl.migrate.list/1`. It only changes
+    /// when a field changes its meaning or goes.
+    const SCHEMA: &'static str;
+
+    /// Writes what a person reads. Ends with a newline.
+    fn human(&self, out: &mut Screen) -> fmt::Result;
+}
+
+/// Text under construction, with the style of the terminal that it is for.
+pub struct Screen {
+    text: String,
+    color: bool,
+    width: usize,
+}
+
+impl fmt::Write for Screen {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        self.text.write_str(s)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    Good,
+    Bad,
+    Unsure,
+    Quiet,
+    Strong,
+}
+
+impl Screen {
+    pub fn new(color: bool, width: usize) -> Self {
+        Self {
+            text: String::new(),
+            color,
+            width,
+        }
+    }
+
+    /// Columns of the terminal; 80 where there is none.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// `text` in a tone. The tone only ever repeats what the words say.
+    pub fn tone(&self, tone: Tone, text: impl fmt::Display) -> String {
+        let code = match tone {
+            Tone::Good => "32",
+            Tone::Bad => "31;1",
+            Tone::Unsure => "33",
+            Tone::Quiet => "2",
+            Tone::Strong => "1",
+        };
+        if self.color {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_string()
+        }
+    }
+
+    /// The mark of a verdict, one column wide.
+    pub fn mark(&self, verdict: Verdict) -> String {
+        match verdict {
+            Verdict::Pass => self.tone(Tone::Good, "✓"),
+            Verdict::Fail => self.tone(Tone::Bad, "✗"),
+            Verdict::Inconclusive => self.tone(Tone::Unsure, "?"),
+            Verdict::Error => self.tone(Tone::Bad, "!"),
+        }
+    }
+
+    /// `text` on lines that fit, each starting with `indent` spaces.
+    pub fn wrapped(&mut self, indent: usize, text: &str) -> fmt::Result {
+        let mut column = 0;
+        for word in text.split_whitespace() {
+            let length = word.chars().count();
+            if column > 0 && column + 1 + length > self.width {
+                self.text.push('\n');
+                column = 0;
+            }
+            if column == 0 {
+                write!(self.text, "{:indent$}", "")?;
+                column = indent;
+            } else {
+                self.text.push(' ');
+                column += 1;
+            }
+            self.text.push_str(word);
+            column += length;
+        }
+        self.text.push('\n');
+        Ok(())
+    }
+
+    pub fn into_string(self) -> String {
+        self.text
+    }
+}
+
+/// Where output goes and what it looks like.
+#[derive(Debug, Clone)]
+pub struct Ui {
+    pub format: Format,
+    color_out: bool,
+    color_err: bool,
+    no_input: bool,
+    verbose: u8,
+}
+
+impl Ui {
+    pub fn new(settings: &Settings) -> Self {
+        Self::from_parts(
+            settings.format,
+            settings.color,
+            settings.no_input,
+            settings.verbose,
+        )
+    }
+
+    pub fn from_parts(format: Format, color: ColorChoice, no_input: bool, verbose: u8) -> Self {
+        let allowed = |terminal: bool| match color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => terminal && std::env::var_os("NO_COLOR").is_none(),
+        };
+        Self {
+            format,
+            color_out: allowed(std::io::stdout().is_terminal()),
+            color_err: allowed(std::io::stderr().is_terminal()),
+            no_input,
+            verbose,
+        }
+    }
+
+    /// A screen for stdout.
+    pub fn screen(&self) -> Screen {
+        Screen::new(self.color_out, width())
+    }
+
+    /// A screen for stderr.
+    pub fn status_screen(&self) -> Screen {
+        Screen::new(self.color_err, width())
+    }
+
+    /// Prints a command's answer on stdout, in the format that was asked for.
+    pub fn report<R: Report>(&self, report: &R) -> Result<()> {
+        let text = match self.format {
+            Format::Human => {
+                let mut screen = self.screen();
+                report
+                    .human(&mut screen)
+                    .expect("writing to a string cannot fail");
+                screen.into_string()
+            }
+            Format::Json => {
+                #[derive(Serialize)]
+                struct Tagged<'a, R> {
+                    schema: &'static str,
+                    #[serde(flatten)]
+                    body: &'a R,
+                }
+                let tagged = Tagged {
+                    schema: R::SCHEMA,
+                    body: report,
+                };
+                serde_json::to_string_pretty(&tagged).expect("a report is plain data") + "\n"
+            }
+        };
+        self.data(&text)
+    }
+
+    /// Writes on stdout as it is. A reader that went away (`| head`) ends the output quietly.
+    pub fn data(&self, text: &str) -> Result<()> {
+        let mut out = std::io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Problem::new(
+                crate::error::Exit::Failed,
+                "writing the answer",
+                e,
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// A line of status on stderr.
+    pub fn status(&self, text: impl fmt::Display) {
+        // A closed stderr must not end a rollout.
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
+
+    /// A warning on stderr.
+    pub fn warn(&self, text: impl fmt::Display) {
+        let word = self.status_screen().tone(Tone::Unsure, "warning:");
+        self.status(format_args!("{word} {text}"));
+    }
+
+    /// A line of status that is only wanted with `-v`.
+    pub fn detail(&self, text: impl fmt::Display) {
+        if self.verbose > 0 {
+            self.status(text);
+        }
+    }
+
+    /// Whether somebody sits in front of it and may be asked.
+    pub fn can_ask(&self) -> bool {
+        !self.no_input && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    }
+
+    /// Whether progress may be drawn over itself.
+    pub fn can_redraw(&self) -> bool {
+        self.format == Format::Human && std::io::stderr().is_terminal()
+    }
+
+    /// Prints an error and what to do next on stderr; as JSON where that was asked for.
+    pub fn problem(&self, problem: &Problem) {
+        let text = match self.format {
+            Format::Human => self.problem_text(problem),
+            Format::Json => problem_json(problem).to_string() + "\n",
+        };
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    fn problem_text(&self, problem: &Problem) -> String {
+        let mut screen = self.status_screen();
+        let word = screen.tone(Tone::Bad, "error:");
+        let _ = writeln!(screen, "{word} {problem}");
+        let _ = place_and_hint(&mut screen, problem, self.color_err);
+        for other in problem.all_related() {
+            let _ = writeln!(screen, "{word} {}", other.cause());
+            let _ = place_and_hint(&mut screen, other, self.color_err);
+        }
+        screen.into_string()
+    }
+}
+
+fn place_and_hint(screen: &mut Screen, problem: &Problem, color: bool) -> fmt::Result {
+    if problem.line_column().is_some() {
+        let theme = if color {
+            miette::GraphicalTheme::unicode()
+        } else {
+            miette::GraphicalTheme::unicode_nocolor()
+        };
+        let width = screen.width();
+        let mut rendered = String::new();
+        miette::GraphicalReportHandler::new_themed(theme)
+            .with_width(width)
+            .without_cause_chain()
+            .render_report(&mut rendered, &Snippet(problem))?;
+        // The message stands above already.
+        let snippet = rendered.lines().skip_while(|l| !l.contains('╭'));
+        for line in snippet {
+            writeln!(screen, "{}", line.trim_end())?;
+        }
+    }
+    if let Some(next) = problem.hint() {
+        for (i, line) in next.lines().enumerate() {
+            let lead = if i == 0 { "  next: " } else { "        " };
+            writeln!(screen, "{lead}{line}")?;
+        }
+    }
+    Ok(())
+}
+
+/// A problem reduced to its place in a file.
+#[derive(Debug)]
+struct Snippet<'a>(&'a Problem);
+
+impl fmt::Display for Snippet<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.cause())
+    }
+}
+
+impl std::error::Error for Snippet<'_> {}
+
+impl miette::Diagnostic for Snippet<'_> {
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        miette::Diagnostic::source_code(self.0)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
+        miette::Diagnostic::labels(self.0)
+    }
+}
+
+/// `dbctl.error/1`: the parts of a problem for programs.
+fn problem_json(problem: &Problem) -> serde_json::Value {
+    let place = problem.line_column().map(
+        |(file, line, column)| serde_json::json!({"file": file, "line": line, "column": column}),
+    );
+    serde_json::json!({
+        "schema": "dbctl.error/1",
+        "exit_code": problem.exit() as u8,
+        "doing": problem.doing(),
+        "cause": problem.cause(),
+        "next": problem.hint(),
+        "place": place,
+        "related": problem.all_related().iter().map(problem_json).collect::<Vec<_>>(),
+    })
+}
+
+/// Columns to write for: the terminal's, between 60 and 120; `COLUMNS` or 80 without one.
+fn width() -> usize {
+    let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+    let terminal = terminal_width();
+    columns.or(terminal).unwrap_or(80).clamp(60, 120)
+}
+
+fn terminal_width() -> Option<usize> {
+    use indicatif::TermLike as _;
+    let term = dialoguer::console::Term::stdout();
+    term.is_term().then(|| usize::from(term.width()))
+}
