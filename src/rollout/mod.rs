@@ -1,1 +1,9 @@
-//! The guided rollout and rollback.
+//! The guided rollout and rollback: a pure machine, the loop that drives it, the journal that it
+//! is replayed from, and the lease that says who drives.
+
+pub mod engine;
+pub mod journal;
+pub mod lease;
+pub mod machine;
+mod outline;
+pub mod ports;

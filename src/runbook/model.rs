@@ -110,6 +110,8 @@ pub enum StepKind {
     Recover { on: Vec<String>, timeout: Duration },
     /// Goes back to memory/file, checks, and forward again: proves the way back.
     Rehearse { on: Vec<String> },
+    /// Judges the completion criteria. Not written in a runbook: the plan adds it at the end.
+    Complete,
 }
 
 impl StepKind {
@@ -129,6 +131,7 @@ impl StepKind {
             StepKind::Bake { .. } => "bake",
             StepKind::Recover { .. } => "recover",
             StepKind::Rehearse { .. } => "rehearse",
+            StepKind::Complete => "complete",
         }
     }
 }

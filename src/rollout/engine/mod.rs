@@ -1,0 +1,580 @@
+//! The loop: decide → journal the intent → effect → journal the outcome.
+//!
+//! Nothing here decides; [`machine::decide`](super::machine::decide) does. The loop only makes
+//! sure that every event is durable before what follows from it begins, that an effect of a run
+//! that turned back is stopped, and that triggers, requests of other operators and the lease are
+//! heard at every moment, prompts and bakes included.
+
+mod ending;
+mod outside;
+mod replay;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use super::journal::{AppendError, Entry, Head, Journal, RunId};
+use super::lease::{self, Lease, Taken};
+use super::machine::{
+    Class, Decision, Effect, Event, Input, Part, State, Status, StepRef, decide,
+};
+use super::outline::outline;
+use super::ports::{Job, Look, Looked, Operator, Said, World, flipped};
+use crate::error::{Exit, Problem, Result};
+use crate::runbook::plan::{Phase, Plan};
+pub use ending::Ending;
+pub use replay::replay;
+
+use outside::{Asked, Outside, Ran, Running, join, join_asking, join_running, to_input};
+
+/// How often requests of other operators are looked for.
+const REQUESTS_EVERY: Duration = Duration::from_millis(200);
+/// How often the rollback kit is refreshed.
+const TEND_EVERY: Duration = Duration::from_secs(5);
+
+/// A run that this process drives.
+pub struct Engine<W, O> {
+    world: Arc<W>,
+    operator: Arc<O>,
+    journal: Journal,
+    lease: Lease,
+    plan: Arc<Plan>,
+    state: State,
+    head: Head,
+}
+
+/// Milliseconds since 1970.
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+}
+
+impl<W: World, O: Operator> Engine<W, O> {
+    /// Begins a new run.
+    pub async fn start(
+        world: Arc<W>,
+        operator: Arc<O>,
+        journal: Journal,
+        plan: Plan,
+    ) -> Result<Self> {
+        let json = plan.to_json();
+        let holder = lease::holder();
+        let event = Event::Started {
+            by: holder.clone(),
+            outline: outline(&plan, &Plan::hash(&json)),
+            plan: json,
+        };
+        let state = State::start(&event).map_err(|e| illegal(&e))?;
+        let (lease, entry) = journal
+            .start(
+                &RunId::random(),
+                &plan.runbook,
+                &holder,
+                lease::TTL,
+                now_ms(),
+                event,
+            )
+            .await?;
+        operator.recorded(&entry, &state, &plan);
+        Ok(Self {
+            world,
+            operator,
+            journal,
+            lease,
+            plan: Arc::new(plan),
+            state,
+            head: head_of(&entry),
+        })
+    }
+
+    /// Takes an existing run over; what was in flight is in doubt from here on. `force` takes
+    /// the lease from a holder that is alive.
+    pub async fn resume(
+        world: Arc<W>,
+        operator: Arc<O>,
+        journal: Journal,
+        run: &RunId,
+        force: bool,
+    ) -> Result<Self> {
+        let holder = lease::holder();
+        let lease = match journal.take(run, &holder, lease::TTL, force).await? {
+            Taken::Ours(lease) => lease,
+            Taken::Held(held) => {
+                return Err(Problem::new(
+                    Exit::LeaseHeld,
+                    format!("taking over run {run}"),
+                    format!("{} drives it (for another {} s unless renewed)", held.holder, held.left.as_secs()),
+                )
+                .next("dbctl rollout status      shows it; pause, approve and rollback reach its driver"));
+            }
+        };
+        let entries = journal.entries(run).await?;
+        let (state, plan) = replay(&entries)?;
+        let mut engine = Self {
+            world,
+            operator,
+            journal,
+            lease,
+            plan: Arc::new(plan),
+            state,
+            head: entries.last().map_or(Head::EMPTY, head_of),
+        };
+        engine.input(Input::TakeOver { by: holder }).await?;
+        Ok(engine)
+    }
+
+    pub fn run(&self) -> &RunId {
+        self.lease.run()
+    }
+
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// Gives the machine an input that does not come from the loop: a person's word at the start.
+    pub async fn tell(&mut self, input: Input) -> Result<Option<Ending>> {
+        self.input(input).await
+    }
+
+    /// Drives until there is nothing that this process can do. `interrupt` says each Ctrl-C.
+    pub async fn drive(&mut self, interrupt: &mut mpsc::Receiver<()>) -> Result<Ending> {
+        let mut outside = Outside::default();
+        let ending = self.drive_loop(&mut outside, interrupt).await;
+        outside.stop_all().await;
+        // Best effort: an expired lease is free as well.
+        let _ = self.journal.release(&self.lease).await;
+        ending
+    }
+
+    async fn drive_loop(
+        &mut self,
+        outside: &mut Outside,
+        interrupt: &mut mpsc::Receiver<()>,
+    ) -> Result<Ending> {
+        let mut renewals = every(self.lease.ttl() / 3);
+        let mut requests = every(REQUESTS_EVERY);
+        let mut looks = every(self.look_interval());
+        let mut tends = every(TEND_EVERY);
+        loop {
+            if !self.lease.is_safe()
+                && let Some(ending) = self.renew().await?
+            {
+                return Ok(ending);
+            }
+            if let Some(ending) = self.advance(outside).await? {
+                return Ok(ending);
+            }
+            let input = tokio::select! {
+                biased;
+                Some(()) = interrupt.recv() => match self.interrupted(outside) {
+                    Some(ending) => return Ok(ending),
+                    None => continue,
+                },
+                _ = renewals.tick() => match self.renew().await? {
+                    Some(ending) => return Ok(ending),
+                    None => continue,
+                },
+                _ = requests.tick() => {
+                    if let Some(ending) = self.take_requests(outside).await? {
+                        return Ok(ending);
+                    }
+                    continue;
+                }
+                looked = join(&mut outside.looking) => {
+                    if let Some(ending) = self.take_look(looked, outside).await? {
+                        return Ok(ending);
+                    }
+                    continue;
+                }
+                ran = join_running(&mut outside.running) => ran,
+                said = join_asking(&mut outside.asking) => match self.said(said) {
+                    Some(Ok(input)) => input,
+                    Some(Err(ending)) => return Ok(ending),
+                    None => continue,
+                },
+                tended = join(&mut outside.tending) => {
+                    if let Some(Err(why)) = tended {
+                        self.operator.note(&format!("the rollback kit was not refreshed: {why}"));
+                    }
+                    continue;
+                }
+                _ = looks.tick(), if self.must_look() && outside.looking.is_none() => {
+                    outside.looking = Some(self.begin_look());
+                    continue;
+                }
+                _ = tends.tick(), if self.state.triggers_armed() && outside.tending.is_none() => {
+                    let (world, plan) = (self.world.clone(), self.plan.clone());
+                    let targets = flipped(&self.plan, &self.state);
+                    outside.tending = Some(tokio::spawn(async move { world.tend(plan, targets).await }));
+                    continue;
+                }
+            };
+            if let Some(ending) = self.input_and_stop(input, outside).await? {
+                return Ok(ending);
+            }
+        }
+    }
+
+    /// Lets the machine go on as far as it can without waiting, and says whether driving is over.
+    async fn advance(&mut self, outside: &mut Outside) -> Result<Option<Ending>> {
+        while outside.running.is_none() && outside.asking.is_none() {
+            if outside.leaving {
+                return Ok(Some(Ending::Detached));
+            }
+            let Ok(decision) = decide(&self.state, now_ms(), Input::Tick) else {
+                break;
+            };
+            if decision.events.is_empty() && decision.effect.is_none() {
+                return Ok(self.resting(outside));
+            }
+            if let Some(ending) = self.record(&decision).await? {
+                return Ok(Some(ending));
+            }
+            if let Some(effect) = decision.effect {
+                self.begin(effect, outside);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The machine waits for something from outside. Is it something that can come to us?
+    fn resting(&self, outside: &mut Outside) -> Option<Ending> {
+        match &self.state.status {
+            Status::Completed => Some(Ending::Completed),
+            Status::Aborted => Some(Ending::Aborted),
+            Status::Stuck { .. } => Some(Ending::Stuck),
+            Status::RolledBack => Some(Ending::RolledBack),
+            Status::Paused { .. } => {
+                let operator = self.operator.clone();
+                let why = format!("run {}", self.run());
+                outside.asking = Some((
+                    Asked::Pause,
+                    tokio::spawn(async move { operator.paused(why).await }),
+                ));
+                None
+            }
+            // A bake under way.
+            Status::Running
+            | Status::RollingBack
+            | Status::AwaitingApproval { .. }
+            | Status::AwaitingAnswer { .. } => None,
+        }
+    }
+
+    fn begin(&self, effect: Effect, outside: &mut Outside) {
+        match effect {
+            Effect::Run { step, attempt } => {
+                // A bake is not a task: the looks drive it.
+                if matches!(self.class(step), Some(Class::Bake(_))) {
+                    return;
+                }
+                let (world, job) = (self.world.clone(), self.job(step, attempt));
+                let task = tokio::spawn(async move { Ran::Performed(world.perform(job).await) });
+                outside.running = Some(Running {
+                    step,
+                    attempt,
+                    task,
+                });
+            }
+            Effect::Probe { step, attempt } => {
+                let (world, job) = (self.world.clone(), self.job(step, attempt));
+                let task = tokio::spawn(async move {
+                    let (found, why) = world.probe(job).await;
+                    Ran::Probed(found, why)
+                });
+                outside.running = Some(Running {
+                    step,
+                    attempt,
+                    task,
+                });
+            }
+            Effect::AskApproval { phase } => {
+                let operator = self.operator.clone();
+                let (plan, hash) = (self.plan.clone(), self.state.outline.plan.clone());
+                let entered = self.phase(phase);
+                let task = tokio::spawn(async move { operator.approve(entered, plan, hash).await });
+                outside.asking = Some((Asked::Approval { phase }, task));
+            }
+            Effect::AskPerson { step } => {
+                let operator = self.operator.clone();
+                let planned = self.job(step, 0).planned().clone();
+                let task = tokio::spawn(async move { operator.answer(planned).await });
+                outside.asking = Some((Asked::Answer { step }, task));
+            }
+        }
+    }
+
+    fn phase(&self, phase: usize) -> Phase {
+        self.plan.phases[phase].clone()
+    }
+
+    fn class(&self, step: StepRef) -> Option<&Class> {
+        self.state.outline.step(step).map(|s| &s.class)
+    }
+
+    fn job(&self, at: StepRef, attempt: u32) -> Job {
+        Job {
+            plan: self.plan.clone(),
+            at,
+            attempt,
+            state: Arc::new(self.state.clone()),
+        }
+    }
+
+    /// What a person's answer comes to: an input, or leaving.
+    fn said(&self, (asked, said): (Asked, Said)) -> Option<Result<Input, Ending>> {
+        let by = lease::holder();
+        let leave = match asked {
+            Asked::Approval { phase } => Ending::AwaitingApproval { phase },
+            Asked::Answer { step } if step.part == Part::Afterwards => Ending::RolledBack,
+            Asked::Answer { step } => Ending::AwaitingAnswer { step },
+            Asked::Pause => match self.state.status {
+                Status::Paused { by } => Ending::Paused(by),
+                // Somebody else resumed it meanwhile.
+                Status::Running
+                | Status::AwaitingApproval { .. }
+                | Status::AwaitingAnswer { .. }
+                | Status::RollingBack
+                | Status::RolledBack
+                | Status::Stuck { .. }
+                | Status::Completed
+                | Status::Aborted => return None,
+            },
+        };
+        Some(match said {
+            Said::NobodyThere | Said::No => Err(leave),
+            Said::Rollback => Ok(Input::Rollback {
+                by,
+                why: "asked for at the prompt".into(),
+            }),
+            Said::Yes => Ok(match asked {
+                Asked::Approval { phase } => Input::Approve {
+                    phase,
+                    plan: self.state.outline.plan.clone(),
+                    by,
+                },
+                Asked::Answer { step } => Input::Answer {
+                    step,
+                    yes: true,
+                    by,
+                },
+                Asked::Pause => Input::Resume { by },
+            }),
+        })
+    }
+
+    /// A first Ctrl-C lets an effect under way end and then leaves; the second leaves at once.
+    fn interrupted(&self, outside: &mut Outside) -> Option<Ending> {
+        let in_effect = outside
+            .running
+            .as_ref()
+            .is_some_and(|r| matches!(self.class(r.step), Some(Class::Effect)));
+        if !in_effect || outside.leaving {
+            return Some(Ending::Detached);
+        }
+        outside.leaving = true;
+        self.operator.note(
+            "finishing the step under way, then leaving; Ctrl-C again leaves now (the step is then in doubt)",
+        );
+        None
+    }
+
+    async fn renew(&self) -> Result<Option<Ending>> {
+        if self.journal.renew(&self.lease).await? {
+            return Ok(None);
+        }
+        let held = self.journal.holder(self.run()).await?;
+        Ok(Some(Ending::Fenced {
+            holder: held.map_or_else(|| "somebody else".into(), |h| h.holder),
+        }))
+    }
+
+    async fn take_requests(&mut self, outside: &mut Outside) -> Result<Option<Ending>> {
+        for request in self.journal.requests(self.run()).await? {
+            let input = match to_input(&request) {
+                Ok(input) => input,
+                Err(why) => {
+                    self.journal.answer(request.id, &why).await?;
+                    continue;
+                }
+            };
+            match decide(&self.state, now_ms(), input) {
+                Ok(decision) => {
+                    let ending = self.record(&decision).await?;
+                    self.journal.answer(request.id, "done").await?;
+                    self.operator
+                        .note(&format!("{} by {}", request.kind.as_str(), request.by));
+                    if ending.is_some() {
+                        return Ok(ending);
+                    }
+                    self.stop_what_is_over(outside).await;
+                }
+                Err(refusal) => {
+                    self.journal
+                        .answer(request.id, &refusal.to_string())
+                        .await?
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn must_look(&self) -> bool {
+        self.state.triggers_armed() || self.state.baking().is_some()
+    }
+
+    fn look_interval(&self) -> Duration {
+        let gates = self.plan.gates.iter().map(|g| g.interval);
+        let triggers = self.plan.triggers.iter().map(|t| t.interval);
+        let shortest = gates.chain(triggers).min();
+        shortest
+            .unwrap_or(Duration::from_secs(5))
+            .max(Duration::from_millis(50))
+    }
+
+    fn begin_look(&self) -> JoinHandle<Looked> {
+        let world = self.world.clone();
+        let look = Look {
+            plan: self.plan.clone(),
+            flipped: flipped(&self.plan, &self.state),
+            bake: self
+                .state
+                .baking()
+                .map(|b| self.plan.forward[b.step].clone()),
+        };
+        tokio::spawn(async move { world.look(look).await })
+    }
+
+    async fn take_look(
+        &mut self,
+        looked: Option<Looked>,
+        outside: &mut Outside,
+    ) -> Result<Option<Ending>> {
+        let Some(looked) = looked else {
+            return Ok(None);
+        };
+        self.operator.looked(&looked);
+        for fired in looked.fired {
+            let input = Input::Trigger {
+                id: fired.id,
+                why: fired.why,
+                rolls_back: fired.rolls_back,
+                evidence: fired.evidence,
+            };
+            if let Some(ending) = self.input_and_stop(input, outside).await? {
+                return Ok(Some(ending));
+            }
+        }
+        let input = Input::Look {
+            readings: looked.gates,
+        };
+        if self.state.baking().is_some() {
+            return self.input_and_stop(input, outside).await;
+        }
+        Ok(None)
+    }
+
+    async fn input_and_stop(
+        &mut self,
+        input: Input,
+        outside: &mut Outside,
+    ) -> Result<Option<Ending>> {
+        let ending = self.input(input).await?;
+        self.stop_what_is_over(outside).await;
+        Ok(ending)
+    }
+
+    /// An input that is refused is about something that is over: it changes nothing.
+    async fn input(&mut self, input: Input) -> Result<Option<Ending>> {
+        match decide(&self.state, now_ms(), input) {
+            Ok(decision) => self.record(&decision).await,
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Makes events durable, one by one, and only then true.
+    async fn record(&mut self, decision: &Decision) -> Result<Option<Ending>> {
+        for event in &decision.events {
+            let mut next = self.state.clone();
+            next.apply(event).map_err(|e| illegal(&e))?;
+            let closed = next.is_closed();
+            match self
+                .journal
+                .append(&self.lease, self.head, now_ms(), event.clone(), closed)
+                .await
+            {
+                Ok(entry) => {
+                    self.head = head_of(&entry);
+                    self.state = next;
+                    self.operator.recorded(&entry, &self.state, &self.plan);
+                }
+                Err(AppendError::Fenced { holder, .. }) => {
+                    return Ok(Some(Ending::Fenced { holder }));
+                }
+                Err(AppendError::Conflict) => {
+                    return Ok(Some(Ending::Fenced {
+                        holder: "another writer".into(),
+                    }));
+                }
+                Err(AppendError::Failed(problem)) => return Err(problem),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Stops what the run has turned away from: a forward effect once it rolls back, a prompt
+    /// whose question is not open any more.
+    async fn stop_what_is_over(&self, outside: &mut Outside) {
+        let over = outside
+            .running
+            .as_ref()
+            .is_some_and(|r| r.step.part == Part::Forward && !self.state.can_go_forward());
+        if over && let Some(running) = outside.running.take() {
+            running.task.abort();
+            // Until it is really gone it could still act.
+            let _ = running.task.await;
+        }
+        let open = outside
+            .asking
+            .as_ref()
+            .is_none_or(|(asked, _)| match asked {
+                Asked::Approval { phase } => {
+                    self.state.status == (Status::AwaitingApproval { phase: *phase })
+                }
+                Asked::Answer { step } => self.state.in_flight() == Some(*step),
+                Asked::Pause => matches!(self.state.status, Status::Paused { .. }),
+            });
+        if !open && let Some((_, task)) = outside.asking.take() {
+            task.abort();
+        }
+    }
+}
+
+fn head_of(entry: &Entry) -> Head {
+    Head {
+        seq: entry.record.seq,
+        hash: entry.hash,
+    }
+}
+
+fn illegal(error: &super::machine::Illegal) -> Problem {
+    Problem::new(Exit::Failed, "recording an event", error)
+        .next("this is a defect of dbctl; nothing was recorded. Please report it with `dbctl rollout log`")
+}
+
+fn every(period: Duration) -> Interval {
+    let mut interval = interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}

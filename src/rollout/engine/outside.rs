@@ -1,0 +1,130 @@
+//! What goes on while the loop waits: the effect under way, the open question, the looks.
+
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+use crate::rollout::journal::{Request, RequestKind};
+use crate::rollout::machine::{Found, Input, Outcome, StepRef};
+use crate::rollout::ports::{Done, Looked, Said};
+
+/// What is going on outside the loop.
+#[derive(Default)]
+pub(super) struct Outside {
+    pub(super) running: Option<Running>,
+    pub(super) asking: Option<(Asked, JoinHandle<Said>)>,
+    pub(super) looking: Option<JoinHandle<Looked>>,
+    pub(super) tending: Option<JoinHandle<Result<(), String>>>,
+    /// A person wants to leave once the effect under way has ended.
+    pub(super) leaving: bool,
+}
+
+pub(super) struct Running {
+    pub(super) step: StepRef,
+    pub(super) attempt: u32,
+    pub(super) task: JoinHandle<Ran>,
+}
+
+pub(super) enum Ran {
+    Performed(Done),
+    Probed(Found, String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    Approval { phase: usize },
+    Answer { step: StepRef },
+    Pause,
+}
+
+impl Outside {
+    pub(super) async fn stop_all(self) {
+        if let Some(running) = self.running {
+            running.task.abort();
+            let _ = running.task.await;
+        }
+        let watching = [
+            self.looking.map(|t| t.abort_handle()),
+            self.tending.map(|t| t.abort_handle()),
+        ];
+        watching.into_iter().flatten().for_each(|t| t.abort());
+        if let Some((_, task)) = self.asking {
+            task.abort();
+        }
+    }
+}
+
+/// Waits for a task; for ever when there is none. `None` when it was stopped.
+pub(super) async fn join<T>(task: &mut Option<JoinHandle<T>>) -> Option<T> {
+    let Some(handle) = task else {
+        return std::future::pending().await;
+    };
+    let result = handle.await.ok();
+    *task = None;
+    result
+}
+
+pub(super) async fn join_running(running: &mut Option<Running>) -> Input {
+    let Some(r) = running else {
+        return std::future::pending().await;
+    };
+    let (step, attempt) = (r.step, r.attempt);
+    let ran = (&mut r.task).await;
+    *running = None;
+    match ran {
+        Ok(Ran::Performed(done)) => Input::Ended {
+            step,
+            attempt,
+            outcome: done.outcome,
+            evidence: done.evidence,
+        },
+        Ok(Ran::Probed(found, why)) => Input::Probed {
+            step,
+            attempt,
+            found,
+            why,
+        },
+        Err(e) => Input::Ended {
+            step,
+            attempt,
+            outcome: Outcome::Unknown(format!("it ended unexpectedly: {e}")),
+            evidence: Value::Null,
+        },
+    }
+}
+
+pub(super) async fn join_asking(asking: &mut Option<(Asked, JoinHandle<Said>)>) -> (Asked, Said) {
+    let Some((asked, task)) = asking else {
+        return std::future::pending().await;
+    };
+    let asked = *asked;
+    let said = task.await.unwrap_or(Said::No);
+    *asking = None;
+    (asked, said)
+}
+
+/// What a request of another operator asks of the machine.
+pub(super) fn to_input(request: &Request) -> Result<Input, String> {
+    let by = request.by.clone();
+    let why = request.detail.clone();
+    Ok(match request.kind {
+        RequestKind::Pause => Input::Pause { by, why },
+        RequestKind::Resume => Input::Resume { by },
+        RequestKind::Abort => Input::Abort { by, why },
+        RequestKind::Rollback => Input::Rollback { by, why },
+        RequestKind::Approve => {
+            let detail: Value = serde_json::from_str(&why).map_err(|e| e.to_string())?;
+            let phase = detail["phase"]
+                .as_u64()
+                .and_then(|p| usize::try_from(p).ok());
+            let plan = detail["plan"].as_str();
+            let (Some(phase), Some(plan)) = (phase, plan) else {
+                return Err("the approval names no phase and plan".into());
+            };
+            Input::Approve {
+                phase,
+                plan: plan.to_owned(),
+                by,
+            }
+        }
+    })
+}

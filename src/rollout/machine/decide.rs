@@ -1,0 +1,566 @@
+//! What follows from a state and an input.
+
+use std::fmt;
+
+use super::ROLLBACK_ATTEMPTS;
+use super::event::{Event, Found, Outcome, Reading};
+use super::outline::{Class, Part, StepRef};
+use super::state::{PausedBy, Progress, State, Status};
+
+/// Something that happened outside.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// What is next?
+    Tick,
+    /// A driver begins: at the start, at a resume, at a take-over.
+    TakeOver {
+        by: String,
+    },
+    Approve {
+        phase: usize,
+        plan: String,
+        by: String,
+    },
+    Answer {
+        step: StepRef,
+        yes: bool,
+        by: String,
+    },
+    Ended {
+        step: StepRef,
+        attempt: u32,
+        outcome: Outcome,
+        evidence: serde_json::Value,
+    },
+    Probed {
+        step: StepRef,
+        attempt: u32,
+        found: Found,
+        why: String,
+    },
+    /// The gates of the bake under way were looked at.
+    Look {
+        readings: Vec<Reading>,
+    },
+    Trigger {
+        id: String,
+        why: String,
+        rolls_back: bool,
+        evidence: serde_json::Value,
+    },
+    Pause {
+        by: String,
+        why: String,
+    },
+    Resume {
+        by: String,
+    },
+    Abort {
+        by: String,
+        why: String,
+    },
+    Rollback {
+        by: String,
+        why: String,
+    },
+    Note {
+        by: String,
+        text: String,
+    },
+}
+
+/// Something to start outside, once the events are recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Effect {
+    Run {
+        step: StepRef,
+        attempt: u32,
+    },
+    /// Find out whether a step in doubt was done.
+    Probe {
+        step: StepRef,
+        attempt: u32,
+    },
+    AskApproval {
+        phase: usize,
+    },
+    AskPerson {
+        step: StepRef,
+    },
+}
+
+/// Events to record, in order, and then an effect to start.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Decision {
+    pub events: Vec<Event>,
+    pub effect: Option<Effect>,
+}
+
+/// Why an input is not taken. Nothing changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The approval is for another phase than the one that waits.
+    NotAwaited,
+    /// The approval names another plan than the one that the run is pinned to.
+    OtherPlan,
+    /// Nothing was switched, so there is nothing to roll back.
+    NothingToRollBack,
+    AlreadyRollingBack,
+    AlreadyRolledBack,
+    /// Something was switched: leaving it so is not an abort.
+    MustRollBack,
+    NotPaused,
+    AlreadyPaused,
+    /// It is about an attempt that is not under way (any more).
+    Stale,
+    /// The run is over.
+    Ended,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refusal::NotAwaited => "the run does not wait for this",
+            Refusal::OtherPlan => {
+                "the approval names another plan than the one that the run follows"
+            }
+            Refusal::NothingToRollBack => "nothing was switched, so there is nothing to roll back",
+            Refusal::AlreadyRollingBack => "the run is being rolled back already",
+            Refusal::AlreadyRolledBack => "the run was rolled back already",
+            Refusal::MustRollBack => "targets were switched; an abort would leave them so",
+            Refusal::NotPaused => "the run is not paused",
+            Refusal::AlreadyPaused => "the run is paused already",
+            Refusal::Stale => "it is about something that is not under way any more",
+            Refusal::Ended => "the run is over",
+        })
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl Decision {
+    fn event(event: Event) -> Self {
+        Self {
+            events: vec![event],
+            effect: None,
+        }
+    }
+
+    fn effect(effect: Effect) -> Self {
+        Self {
+            events: Vec::new(),
+            effect: Some(effect),
+        }
+    }
+}
+
+/// Decides. `now_ms` is the time of the input, in milliseconds since 1970.
+pub fn decide(state: &State, now_ms: u64, input: Input) -> Result<Decision, Refusal> {
+    match input {
+        Input::Tick => Ok(tick(state)),
+        Input::TakeOver { by } => Ok(Decision::event(Event::Driven { by })),
+        Input::Note { by, text } => Ok(Decision::event(Event::Note { by, text })),
+        Input::Approve { phase, plan, by } => approve(state, phase, plan, by),
+        Input::Answer { step, yes, by } => answer(state, step, yes, by),
+        Input::Ended {
+            step,
+            attempt,
+            outcome,
+            evidence,
+        } => ended(state, step, attempt, outcome, evidence),
+        Input::Probed {
+            step,
+            attempt,
+            found,
+            why,
+        } => probed(state, step, attempt, found, why),
+        Input::Look { readings } => look(state, now_ms, readings),
+        Input::Trigger {
+            id,
+            why,
+            rolls_back,
+            evidence,
+        } => {
+            if !state.triggers_armed() {
+                return Err(Refusal::Stale);
+            }
+            Ok(Decision::event(Event::Triggered {
+                id,
+                why,
+                rolls_back,
+                evidence,
+            }))
+        }
+        Input::Pause { by, why } => pause(state, by, why),
+        Input::Resume { by } => resume(state, by),
+        Input::Abort { by, why } => {
+            if !state.can_go_forward() {
+                return Err(Refusal::Ended);
+            }
+            if state.flipped {
+                return Err(Refusal::MustRollBack);
+            }
+            Ok(Decision::event(Event::Aborted { by, why }))
+        }
+        Input::Rollback { by, why } => roll_back(state, format!("{by}: {why}")),
+    }
+}
+
+fn tick(state: &State) -> Decision {
+    match &state.status {
+        Status::Running => forward(state),
+        Status::AwaitingApproval { phase } => {
+            Decision::effect(Effect::AskApproval { phase: *phase })
+        }
+        Status::AwaitingAnswer { step } => Decision::effect(Effect::AskPerson { step: *step }),
+        Status::RollingBack => backward(state),
+        Status::RolledBack if state.in_aftermath => match state.next_step(Part::Afterwards) {
+            Some(step) => advance(state, step),
+            None => Decision::default(),
+        },
+        Status::RolledBack
+        | Status::Paused { .. }
+        | Status::Stuck { .. }
+        | Status::Completed
+        | Status::Aborted => Decision::default(),
+    }
+}
+
+fn forward(state: &State) -> Decision {
+    let Some(step) = state.next_step(Part::Forward) else {
+        return Decision::event(Event::Completed);
+    };
+    let phase = state.outline.step(step).map_or(0, |s| s.phase);
+    if state.approved.get(phase).is_some_and(Option::is_none) {
+        return Decision::event(Event::ApprovalWanted { phase });
+    }
+    let id = state.outline.id(step);
+    match state.step(step).map(|s| s.progress) {
+        // A bake that failed its gates is harm, seen on what was switched.
+        Some(Progress::Failed {
+            inconclusive: false,
+        }) if state.flipped && matches!(state.class(step), Some(Class::Bake(_))) => {
+            Decision::event(Event::RollbackStarted {
+                why: format!("the gates of {id} failed"),
+            })
+        }
+        Some(Progress::Failed { inconclusive }) => Decision::event(Event::Paused {
+            by: if inconclusive {
+                PausedBy::Inconclusive
+            } else {
+                PausedBy::Failure
+            },
+            why: format!("step {id} did not succeed"),
+        }),
+        Some(
+            Progress::Pending
+            | Progress::InFlight
+            | Progress::InDoubt
+            | Progress::Done
+            | Progress::Unconfirmed
+            | Progress::Abandoned,
+        )
+        | None => advance(state, step),
+    }
+}
+
+fn backward(state: &State) -> Decision {
+    let Some(step) = state.next_step(Part::Rollback) else {
+        return Decision::event(Event::RolledBack);
+    };
+    let attempts = state.step(step).map_or(0, |s| s.attempts);
+    match state.step(step).map(|s| s.progress) {
+        Some(Progress::Failed { .. }) if attempts.is_multiple_of(ROLLBACK_ATTEMPTS) => {
+            Decision::event(Event::Stuck {
+                step,
+                why: format!("{} failed {attempts} times", state.outline.id(step)),
+            })
+        }
+        Some(Progress::Failed { .. }) => begin(step, attempts),
+        Some(
+            Progress::Pending
+            | Progress::InFlight
+            | Progress::InDoubt
+            | Progress::Done
+            | Progress::Unconfirmed
+            | Progress::Abandoned,
+        )
+        | None => advance(state, step),
+    }
+}
+
+/// Begins a pending step, probes one in doubt, waits for one in flight.
+fn advance(state: &State, step: StepRef) -> Decision {
+    let attempts = state.step(step).map_or(0, |s| s.attempts);
+    match state.step(step).map(|s| s.progress) {
+        Some(Progress::Pending) => match state.class(step) {
+            Some(Class::Ask) => Decision {
+                events: vec![Event::AnswerWanted { step }],
+                effect: Some(Effect::AskPerson { step }),
+            },
+            Some(Class::Effect | Class::Check | Class::Bake(_)) | None => begin(step, attempts),
+        },
+        Some(Progress::InDoubt) => Decision::effect(Effect::Probe {
+            step,
+            attempt: attempts,
+        }),
+        Some(
+            Progress::InFlight
+            | Progress::Done
+            | Progress::Unconfirmed
+            | Progress::Failed { .. }
+            | Progress::Abandoned,
+        )
+        | None => Decision::default(),
+    }
+}
+
+fn begin(step: StepRef, attempts: u32) -> Decision {
+    let attempt = attempts + 1;
+    Decision {
+        events: vec![Event::Intended { step, attempt }],
+        effect: Some(Effect::Run { step, attempt }),
+    }
+}
+
+fn approve(state: &State, phase: usize, plan: String, by: String) -> Result<Decision, Refusal> {
+    if state.status != (Status::AwaitingApproval { phase }) {
+        return Err(Refusal::NotAwaited);
+    }
+    if plan != state.outline.plan {
+        return Err(Refusal::OtherPlan);
+    }
+    Ok(Decision::event(Event::Approved { phase, plan, by }))
+}
+
+fn answer(state: &State, step: StepRef, yes: bool, by: String) -> Result<Decision, Refusal> {
+    let asked = state.class(step) == Some(&Class::Ask)
+        && state
+            .step(step)
+            .is_some_and(|s| s.progress == Progress::InFlight);
+    if !asked || matches!(state.status, Status::Paused { .. }) {
+        return Err(Refusal::NotAwaited);
+    }
+    let attempt = state.step(step).map_or(0, |s| s.attempts);
+    let evidence = serde_json::json!({ "answered_by": by });
+    let event = if yes {
+        Event::Succeeded {
+            step,
+            attempt,
+            unconfirmed: None,
+            evidence,
+        }
+    } else {
+        Event::Failed {
+            step,
+            attempt,
+            why: format!("{by} did not confirm it"),
+            inconclusive: false,
+            evidence,
+        }
+    };
+    Ok(Decision::event(event))
+}
+
+fn is_current(state: &State, step: StepRef, attempt: u32, progress: Progress) -> bool {
+    state
+        .step(step)
+        .is_some_and(|s| s.attempts == attempt && s.progress == progress)
+}
+
+fn ended(
+    state: &State,
+    step: StepRef,
+    attempt: u32,
+    outcome: Outcome,
+    evidence: serde_json::Value,
+) -> Result<Decision, Refusal> {
+    if !is_current(state, step, attempt, Progress::InFlight) {
+        return Err(Refusal::Stale);
+    }
+    let failed = |why, inconclusive, evidence| Event::Failed {
+        step,
+        attempt,
+        why,
+        inconclusive,
+        evidence,
+    };
+    let event = match outcome {
+        Outcome::Succeeded => Event::Succeeded {
+            step,
+            attempt,
+            unconfirmed: None,
+            evidence,
+        },
+        Outcome::Failed(why) => failed(why, false, evidence),
+        // What only looks must not hold up a rollback when there is nothing to see (P7); it is
+        // not called a pass either.
+        Outcome::Inconclusive(why)
+            if step.part == Part::Rollback && state.class(step) == Some(&Class::Check) =>
+        {
+            Event::Succeeded {
+                step,
+                attempt,
+                unconfirmed: Some(why),
+                evidence,
+            }
+        }
+        Outcome::Inconclusive(why) => failed(why, true, evidence),
+        Outcome::Unknown(why) if state.class(step) == Some(&Class::Effect) => {
+            Event::InDoubt { step, attempt, why }
+        }
+        Outcome::Unknown(why) => failed(why, true, evidence),
+    };
+    Ok(Decision::event(event))
+}
+
+fn probed(
+    state: &State,
+    step: StepRef,
+    attempt: u32,
+    found: Found,
+    why: String,
+) -> Result<Decision, Refusal> {
+    if !is_current(state, step, attempt, Progress::InDoubt) {
+        return Err(Refusal::Stale);
+    }
+    let in_part = match step.part {
+        Part::Forward => state.status == Status::Running,
+        Part::Rollback => state.status == Status::RollingBack,
+        Part::Afterwards => state.status == Status::RolledBack,
+    };
+    if !in_part {
+        return Err(Refusal::Stale);
+    }
+    let repeatable = state.outline.step(step).is_some_and(|s| s.repeatable);
+    let mut decision = Decision::event(Event::Probed {
+        step,
+        attempt,
+        found,
+        why: why.clone(),
+    });
+    match (found, step.part) {
+        (Found::Unknown, Part::Forward) => decision.events.push(Event::Paused {
+            by: PausedBy::Doubt,
+            why,
+        }),
+        (Found::Unknown, Part::Rollback) if !repeatable => {
+            decision.events.push(Event::Stuck { step, why });
+        }
+        (Found::Unknown, Part::Rollback | Part::Afterwards) | (Found::Done | Found::NotDone, _) => {
+        }
+    }
+    Ok(decision)
+}
+
+/// Takes an observation of a bake: passed when the observed time is full and every gate passes
+/// now; failed when a gate failed more often than it may; paused when one could not be judged
+/// for too long. An early pass does not exist.
+fn look(state: &State, now_ms: u64, readings: Vec<Reading>) -> Result<Decision, Refusal> {
+    let Some(bake) = state.baking() else {
+        return Err(Refusal::Stale);
+    };
+    let step = StepRef::new(Part::Forward, bake.step);
+    let Some(Class::Bake(outline)) = state.class(step) else {
+        return Err(Refusal::Stale);
+    };
+    let observed = Event::Observed {
+        step,
+        at_ms: now_ms,
+        gained_ms: bake.gained_ms(outline, now_ms),
+        readings: readings.clone(),
+    };
+    let mut after = state.clone();
+    if after.apply(&observed).is_err() {
+        return Err(Refusal::Stale);
+    }
+    let mut decision = Decision::event(observed);
+    let attempt = state.step(step).map_or(0, |s| s.attempts);
+    let Some(bake) = after.bake else {
+        return Ok(decision);
+    };
+    let why = |gate: &str| {
+        let reading = readings.iter().find(|r| r.gate == gate);
+        format!("{gate}: {}", reading.map_or("not measured", |r| &r.why))
+    };
+    let mut gates = outline.gates.iter().zip(&bake.gates);
+    if let Some((gate, _)) = gates.clone().find(|(g, c)| c.failures > g.failure_limit) {
+        decision.events.push(Event::Failed {
+            step,
+            attempt,
+            why: why(&gate.id),
+            inconclusive: false,
+            evidence: serde_json::Value::Null,
+        });
+    } else if let Some((gate, _)) = gates
+        .clone()
+        .find(|(g, c)| c.unjudged_in_a_row > g.error_limit)
+    {
+        decision.events.push(Event::Paused {
+            by: PausedBy::Gate,
+            why: why(&gate.id),
+        });
+    } else if bake.observed_ms >= outline.needed_ms && gates.all(|(_, c)| c.passing) {
+        decision.events.push(Event::Succeeded {
+            step,
+            attempt,
+            unconfirmed: None,
+            evidence: serde_json::json!({
+                "observed_ms": bake.observed_ms,
+                "gates": readings,
+            }),
+        });
+    }
+    Ok(decision)
+}
+
+fn pause(state: &State, by: String, why: String) -> Result<Decision, Refusal> {
+    match state.status {
+        Status::Running | Status::AwaitingApproval { .. } | Status::AwaitingAnswer { .. } => {
+            Ok(Decision::event(Event::Paused {
+                by: PausedBy::Person,
+                why: format!("{by}: {why}"),
+            }))
+        }
+        Status::Paused { .. } => Err(Refusal::AlreadyPaused),
+        Status::RollingBack => Err(Refusal::AlreadyRollingBack),
+        Status::RolledBack | Status::Stuck { .. } | Status::Completed | Status::Aborted => {
+            Err(Refusal::Ended)
+        }
+    }
+}
+
+fn resume(state: &State, by: String) -> Result<Decision, Refusal> {
+    match state.status {
+        Status::Paused { .. } => Ok(Decision::event(Event::Resumed { by })),
+        Status::RolledBack if state.next_step(Part::Afterwards).is_some() => {
+            Ok(Decision::event(Event::Resumed { by }))
+        }
+        Status::RolledBack | Status::Completed | Status::Aborted => Err(Refusal::Ended),
+        Status::Running
+        | Status::AwaitingApproval { .. }
+        | Status::AwaitingAnswer { .. }
+        | Status::RollingBack
+        | Status::Stuck { .. } => Err(Refusal::NotPaused),
+    }
+}
+
+fn roll_back(state: &State, why: String) -> Result<Decision, Refusal> {
+    match state.status {
+        Status::RollingBack => Err(Refusal::AlreadyRollingBack),
+        Status::RolledBack => Err(Refusal::AlreadyRolledBack),
+        Status::Aborted => Err(Refusal::NothingToRollBack),
+        Status::Running
+        | Status::AwaitingApproval { .. }
+        | Status::AwaitingAnswer { .. }
+        | Status::Paused { .. }
+        | Status::Stuck { .. }
+        | Status::Completed => {
+            if state.flipped {
+                Ok(Decision::event(Event::RollbackStarted { why }))
+            } else {
+                Err(Refusal::NothingToRollBack)
+            }
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What the journal records.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::outline::{Outline, StepRef};
+use super::state::PausedBy;
+use crate::check::Verdict;
+
+/// A fact about a run. Recorded once, never changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Event {
+    /// The run begins; the plan lies here whole, so that nobody can change it under way.
+    Started {
+        by: String,
+        outline: Outline,
+        /// The plan's JSON; its SHA-256 is `outline.plan`.
+        plan: String,
+    },
+    /// Somebody drives the run from here on: at the start, at a resume, at a take-over.
+    Driven {
+        by: String,
+    },
+    ApprovalWanted {
+        phase: usize,
+    },
+    Approved {
+        phase: usize,
+        plan: String,
+        by: String,
+    },
+    /// A step wants an answer from a person.
+    AnswerWanted {
+        step: StepRef,
+    },
+    /// The effect is about to be started.
+    Intended {
+        step: StepRef,
+        attempt: u32,
+    },
+    Succeeded {
+        step: StepRef,
+        attempt: u32,
+        /// Done, but not confirmed, and why: a check of a rollback that could not be judged.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unconfirmed: Option<String>,
+        #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+        evidence: serde_json::Value,
+    },
+    Failed {
+        step: StepRef,
+        attempt: u32,
+        why: String,
+        /// It could not be judged, which is not a pass either.
+        inconclusive: bool,
+        #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+        evidence: serde_json::Value,
+    },
+    /// Nobody knows whether the effect happened.
+    InDoubt {
+        step: StepRef,
+        attempt: u32,
+        why: String,
+    },
+    /// What looking at the world said about a step in doubt.
+    Probed {
+        step: StepRef,
+        attempt: u32,
+        found: Found,
+        why: String,
+    },
+    /// A bake looked at its gates.
+    Observed {
+        step: StepRef,
+        at_ms: u64,
+        /// Observed time that this adds; 0 after a gap.
+        gained_ms: u64,
+        readings: Vec<Reading>,
+    },
+    Triggered {
+        id: String,
+        why: String,
+        rolls_back: bool,
+        #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+        evidence: serde_json::Value,
+    },
+    Paused {
+        by: PausedBy,
+        why: String,
+    },
+    Resumed {
+        by: String,
+    },
+    RollbackStarted {
+        why: String,
+    },
+    RolledBack,
+    /// The run can neither go on nor unwind without a person.
+    Stuck {
+        step: StepRef,
+        why: String,
+    },
+    Completed,
+    Aborted {
+        by: String,
+        why: String,
+    },
+    Note {
+        by: String,
+        text: String,
+    },
+}
+
+impl Event {
+    /// The tag that the journal shows.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Event::Started { .. } => "started",
+            Event::Driven { .. } => "driven",
+            Event::ApprovalWanted { .. } => "approval-wanted",
+            Event::Approved { .. } => "approved",
+            Event::AnswerWanted { .. } => "answer-wanted",
+            Event::Intended { .. } => "intended",
+            Event::Succeeded { .. } => "succeeded",
+            Event::Failed { .. } => "failed",
+            Event::InDoubt { .. } => "in-doubt",
+            Event::Probed { .. } => "probed",
+            Event::Observed { .. } => "observed",
+            Event::Triggered { .. } => "triggered",
+            Event::Paused { .. } => "paused",
+            Event::Resumed { .. } => "resumed",
+            Event::RollbackStarted { .. } => "rollback-started",
+            Event::RolledBack => "rolled-back",
+            Event::Stuck { .. } => "stuck",
+            Event::Completed => "completed",
+            Event::Aborted { .. } => "aborted",
+            Event::Note { .. } => "note",
+        }
+    }
+}
+
+/// One gate's verdict at one observation, with what was seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    pub gate: String,
+    pub verdict: Verdict,
+    /// One line for a person: the value, the limit, the reason.
+    pub why: String,
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub evidence: serde_json::Value,
+}
+
+/// How an effect or a check ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Succeeded,
+    /// It is known not to have worked.
+    Failed(String),
+    /// A check that could not be judged.
+    Inconclusive(String),
+    /// It may or may not have happened.
+    Unknown(String),
+}
+
+/// What a probe found out about a step in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Found {
+    Done,
+    NotDone,
+    Unknown,
+}
+
+/// An event that may not follow the state it was applied to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Illegal {
+    pub event: &'static str,
+    pub state: String,
+}
+
+impl fmt::Display for Illegal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` cannot follow `{}`", self.event, self.state)
+    }
+}
+
+impl std::error::Error for Illegal {}

@@ -1,0 +1,20 @@
+//! The rollout's state machine. Pure: no IO, no clock, no randomness, no printing.
+//!
+//! [`decide`] says what follows from a state and an input: events to record, then effects to
+//! start. [`State::apply`] is the only thing that changes a state, live and at replay alike, and
+//! refuses an event that may not follow (the idea of steno's saga log). The engine records every
+//! event durably before it starts an effect (P5).
+
+mod apply;
+mod decide;
+mod event;
+mod outline;
+mod state;
+
+pub use decide::{Decision, Effect, Input, Refusal, decide};
+pub use event::{Event, Found, Illegal, Outcome, Reading};
+pub use outline::{BakeOutline, Class, GateOutline, Outline, Part, StepOutline, StepRef};
+pub use state::{Bake, GateCount, PausedBy, Progress, State, Status, StepState};
+
+/// How often a step of a rollback is tried before the run is stuck.
+pub const ROLLBACK_ATTEMPTS: u32 = 3;

@@ -1,0 +1,77 @@
+//! From a plan to what the machine needs of it.
+
+use std::time::Duration;
+
+use super::machine::{BakeOutline, Class, GateOutline, Outline, StepOutline};
+use crate::runbook::model::{Gate, StepKind};
+use crate::runbook::plan::{Plan, Planned};
+
+/// The outline of a plan whose hash is `hash`.
+pub fn outline(plan: &Plan, hash: &str) -> Outline {
+    let steps = |steps: &[Planned]| steps.iter().map(|s| step(plan, s)).collect();
+    Outline {
+        plan: hash.to_owned(),
+        phases: plan.phases.iter().map(|p| p.env.clone()).collect(),
+        forward: steps(&plan.forward),
+        rollback: steps(&plan.rollback),
+        afterwards: steps(&plan.afterwards),
+    }
+}
+
+fn step(plan: &Plan, planned: &Planned) -> StepOutline {
+    let (class, repeatable) = match &planned.step.kind {
+        StepKind::Confirm { .. } | StepKind::Approve => (Class::Ask, true),
+        // What a program of somebody else's does twice is not ours to say.
+        StepKind::Command { .. } => (Class::Effect, false),
+        // A rehearsal starts with setting everything back, so beginning again is safe.
+        StepKind::Migrate
+        | StepKind::Keys
+        | StepKind::Carry { .. }
+        | StepKind::Toggles { .. }
+        | StepKind::Restart { .. }
+        | StepKind::Rehearse { .. }
+        // Only looks, but a rollback is not confirmed without it, so it may not be waived.
+        | StepKind::Recover { .. } => (Class::Effect, true),
+        StepKind::Preflight
+        | StepKind::Smoke { .. }
+        | StepKind::Verify { .. }
+        | StepKind::Complete => (Class::Check, true),
+        StepKind::Bake { duration, gates, .. } => (bake(plan, *duration, gates), true),
+    };
+    StepOutline {
+        id: planned.step.id.clone(),
+        phase: planned.phase,
+        class,
+        flips: planned.flips(),
+        repeatable,
+        undoes: planned.undoes,
+    }
+}
+
+/// Three intervals without a look are a gap: one may be late, two may be slow, three are missing.
+const GAP_INTERVALS: u32 = 3;
+
+fn bake(plan: &Plan, needed: Duration, names: &[String]) -> Class {
+    let gates: Vec<&Gate> = names.iter().filter_map(|id| plan.gate(id)).collect();
+    let longest = gates
+        .iter()
+        .map(|g| g.interval)
+        .max()
+        .unwrap_or(Duration::from_secs(5));
+    Class::Bake(BakeOutline {
+        needed_ms: millis(needed),
+        longest_gap_ms: millis(longest * GAP_INTERVALS),
+        gates: gates
+            .into_iter()
+            .map(|g| GateOutline {
+                id: g.id.clone(),
+                failure_limit: g.failure_limit,
+                error_limit: g.error_limit,
+            })
+            .collect(),
+    })
+}
+
+fn millis(d: Duration) -> u64 {
+    u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,177 @@
+//! How the engine reaches the world: traits that `commands/rollout` implements with the domain
+//! rooms, and a test with whatever it wants to happen.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::journal::Entry;
+use super::machine::{Event, Found, Outcome, Part, Reading, State, StepRef};
+use crate::runbook::plan::{Phase, Plan, Planned, TargetRef};
+
+/// One attempt of one step.
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub plan: Arc<Plan>,
+    pub at: StepRef,
+    pub attempt: u32,
+    /// The run's state when the attempt began.
+    pub state: Arc<State>,
+}
+
+impl Job {
+    pub fn planned(&self) -> &Planned {
+        let steps = match self.at.part {
+            Part::Forward => &self.plan.forward,
+            Part::Rollback => &self.plan.rollback,
+            Part::Afterwards => &self.plan.afterwards,
+        };
+        &steps[self.at.index]
+    }
+
+    /// The targets that the step acts on: its own, or in a rollback all that were switched.
+    pub fn targets(&self) -> Vec<TargetRef> {
+        match self.at.part {
+            Part::Rollback => flipped(&self.plan, &self.state),
+            Part::Forward | Part::Afterwards => self.planned().target_refs().collect(),
+        }
+    }
+}
+
+/// Every target that a step of this run switched, or may have begun to switch.
+pub fn flipped(plan: &Plan, state: &State) -> Vec<TargetRef> {
+    let begun = plan.forward.iter().zip(&state.forward);
+    let mut targets: Vec<TargetRef> = begun
+        .filter(|(planned, step)| planned.flips() && step.attempts > 0)
+        .flat_map(|(planned, _)| planned.target_refs())
+        .collect();
+    targets.sort();
+    targets.dedup();
+    targets
+}
+
+/// How an attempt ended, and what was seen.
+#[derive(Debug, Clone)]
+pub struct Done {
+    pub outcome: Outcome,
+    pub evidence: Value,
+}
+
+/// What to look at.
+#[derive(Debug, Clone)]
+pub struct Look {
+    pub plan: Arc<Plan>,
+    /// The targets that triggers watch.
+    pub flipped: Vec<TargetRef>,
+    /// The bake under way.
+    pub bake: Option<Planned>,
+}
+
+/// What was seen.
+#[derive(Debug, Clone, Default)]
+pub struct Looked {
+    pub gates: Vec<Reading>,
+    pub fired: Vec<Fired>,
+    /// Triggers that could not be judged: shown, never taken for quiet.
+    pub unknown: Vec<(String, String)>,
+}
+
+/// A trigger that fired.
+#[derive(Debug, Clone)]
+pub struct Fired {
+    pub id: String,
+    pub why: String,
+    pub rolls_back: bool,
+    pub evidence: Value,
+}
+
+/// Effects, probes and looks.
+pub trait World: Send + Sync + 'static {
+    /// Does the step. Never panics; an effect that may or may not have happened is
+    /// [`Outcome::Unknown`]. Dropping the future stops it at the next safe point.
+    fn perform(&self, job: Job) -> impl Future<Output = Done> + Send;
+
+    /// Finds out whether a step in doubt was done, without doing anything.
+    fn probe(&self, job: Job) -> impl Future<Output = (Found, String)> + Send;
+
+    /// Samples the metrics and judges gates and triggers.
+    fn look(&self, look: Look) -> impl Future<Output = Looked> + Send;
+
+    /// Keeps the rollback kit fresh and both sides of the switch in step.
+    fn tend(
+        &self,
+        plan: Arc<Plan>,
+        flipped: Vec<TargetRef>,
+    ) -> impl Future<Output = Result<(), String>> + Send;
+}
+
+/// What a person said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    Yes,
+    /// Leave everything as it is.
+    No,
+    Rollback,
+    /// There is nobody to ask here.
+    NobodyThere,
+}
+
+/// The person in front of it, and the screen.
+pub trait Operator: Send + Sync + 'static {
+    fn approve(
+        &self,
+        phase: Phase,
+        plan: Arc<Plan>,
+        hash: String,
+    ) -> impl Future<Output = Said> + Send;
+
+    /// Asks whether a step that only a person can do was done.
+    fn answer(&self, step: Planned) -> impl Future<Output = Said> + Send;
+
+    /// Asks how to go on from a pause: yes resumes.
+    fn paused(&self, why: String) -> impl Future<Output = Said> + Send;
+
+    /// An event was recorded; `state` is after it.
+    fn recorded(&self, entry: &Entry, state: &State, plan: &Plan);
+
+    /// What a look saw, also where nothing is recorded.
+    fn looked(&self, looked: &Looked);
+
+    /// Something a person should know that is not an event.
+    fn note(&self, text: &str);
+}
+
+/// Who acts, as far as the system says.
+pub fn operator_name() -> String {
+    super::lease::holder()
+}
+
+/// The newest reason that a journal gives for a pause, a rollback or being stuck.
+pub fn last_reason(entries: &[Entry]) -> Option<&str> {
+    entries
+        .iter()
+        .rev()
+        .find_map(|entry| match &entry.record.event {
+            Event::Paused { why, .. }
+            | Event::RollbackStarted { why }
+            | Event::Stuck { why, .. }
+            | Event::Triggered { why, .. }
+            | Event::Failed { why, .. }
+            | Event::Aborted { why, .. } => Some(why.as_str()),
+            Event::Started { .. }
+            | Event::Driven { .. }
+            | Event::ApprovalWanted { .. }
+            | Event::Approved { .. }
+            | Event::AnswerWanted { .. }
+            | Event::Intended { .. }
+            | Event::Succeeded { .. }
+            | Event::InDoubt { .. }
+            | Event::Probed { .. }
+            | Event::Observed { .. }
+            | Event::Resumed { .. }
+            | Event::RolledBack
+            | Event::Completed
+            | Event::Note { .. } => None,
+        })
+}

@@ -1,0 +1,370 @@
+//! A runbook resolved against one set of environments: what will be done, to which targets, in
+//! which order. A run is pinned to its plan's hash; the whole plan lies in the journal.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::model::{Criterion, Gate, Position, Query, Runbook, Step, StepKind, Trigger};
+use crate::error::{Exit, Problem, Result};
+use crate::runtime::toggles::Mode;
+use crate::settings::{Environment, Settings};
+
+/// Everything that a run will do. Its JSON is what is hashed and approved.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Plan {
+    pub schema: String,
+    pub runbook: String,
+    pub title: String,
+    /// The runbook's exact text.
+    pub text: String,
+    pub phases: Vec<Phase>,
+    pub forward: Vec<Planned>,
+    pub rollback: Vec<Planned>,
+    pub afterwards: Vec<Planned>,
+    pub gates: Vec<Gate>,
+    pub triggers: Vec<Trigger>,
+    pub queries: Vec<Query>,
+    pub criteria: Vec<Criterion>,
+    pub environments: Vec<PlannedEnvironment>,
+    /// Bakes are shortened to this; said wherever the plan is shown.
+    pub shortened: Option<Duration>,
+}
+
+/// Steps that are entered together, by one approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Phase {
+    pub name: String,
+    /// The environment of its first step: the name that an approval types.
+    pub env: String,
+}
+
+/// A step with what it resolves to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Planned {
+    pub step: Step,
+    /// Index into [`Plan::phases`].
+    pub phase: usize,
+    /// Names of the targets that it acts on, in its environment. Empty for a step of a rollback:
+    /// that acts on every target that the run switched, whatever its environment.
+    pub targets: Vec<String>,
+    /// The forward step that this one undoes.
+    pub undoes: Option<usize>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedEnvironment {
+    pub name: String,
+    pub targets: Vec<PlannedTarget>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedTarget {
+    pub name: String,
+    pub url: String,
+    pub groups: Vec<String>,
+}
+
+/// One instance in one environment.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TargetRef {
+    pub env: String,
+    pub name: String,
+}
+
+impl std::fmt::Display for TargetRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.env, self.name)
+    }
+}
+
+impl Plan {
+    pub const SCHEMA: &'static str = "dbctl.plan/1";
+
+    /// Resolves a runbook. `shorten` caps the time of every bake.
+    pub fn resolve(
+        runbook: &Runbook,
+        settings: &Settings,
+        shorten: Option<Duration>,
+    ) -> Result<Plan> {
+        let resolver = Resolver { runbook, settings };
+        let mut phases: Vec<Phase> = Vec::new();
+        let mut forward = Vec::new();
+        for step in &runbook.steps {
+            if phases.last().is_none_or(|p| p.name != step.phase) {
+                phases.push(Phase {
+                    name: step.phase.clone(),
+                    env: step.env.clone(),
+                });
+            }
+            forward.push(resolver.planned(step, phases.len() - 1)?);
+        }
+        if forward.is_empty() {
+            return Err(Problem::new(
+                Exit::Config,
+                format!("planning {}", runbook.path.display()),
+                "the runbook binds no step, so there is nothing to roll out",
+            )
+            .next("`dbctl verify --runbook FILE` runs its queries; docs/runbooks.md shows how to bind steps"));
+        }
+        if !runbook.criteria.is_empty() {
+            forward.push(resolver.completion(phases.len() - 1));
+        }
+        let mut rollback = Vec::new();
+        for step in &runbook.rollback {
+            rollback.push(resolver.unplaced(step));
+        }
+        rollback.extend(undo_steps(&forward));
+        let mut afterwards = Vec::new();
+        for step in &runbook.afterwards {
+            afterwards.push(resolver.planned(step, 0)?);
+        }
+        let mut plan = Plan {
+            schema: Self::SCHEMA.into(),
+            runbook: runbook.name.clone(),
+            title: runbook.title.clone(),
+            text: runbook.text.clone(),
+            environments: resolver.environments(&forward)?,
+            phases,
+            forward,
+            rollback,
+            afterwards,
+            gates: runbook.gates.clone(),
+            triggers: runbook.triggers.clone(),
+            queries: runbook.queries.clone(),
+            criteria: runbook.criteria.clone(),
+            shortened: None,
+        };
+        if let Some(limit) = shorten {
+            plan.shorten(limit);
+        }
+        Ok(plan)
+    }
+
+    fn shorten(&mut self, limit: Duration) {
+        for planned in &mut self.forward {
+            if let StepKind::Bake { duration, .. } = &mut planned.step.kind
+                && *duration > limit
+            {
+                *duration = limit;
+                self.shortened = Some(limit);
+            }
+        }
+    }
+
+    /// The JSON that is hashed, journalled and approved.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a plan is plain data")
+    }
+
+    /// SHA-256 of [`Plan::to_json`], in hexadecimal.
+    pub fn hash(json: &str) -> String {
+        Sha256::digest(json)
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect()
+    }
+
+    pub fn from_json(json: &str) -> Result<Plan> {
+        serde_json::from_str(json).map_err(|e| {
+            Problem::new(Exit::JournalBroken, "reading the plan in the journal", e)
+                .next("it was written by another version of dbctl: use that one for this run")
+        })
+    }
+
+    pub fn gate(&self, id: &str) -> Option<&Gate> {
+        self.gates.iter().find(|g| g.id == id)
+    }
+}
+
+impl Planned {
+    /// It switches its targets to Postgres, at least in part.
+    pub fn flips(&self) -> bool {
+        match &self.step.kind {
+            StepKind::Toggles { set, .. } => set.values().any(|m| *m == Mode::Postgres),
+            StepKind::Rehearse { .. } => true,
+            StepKind::Confirm { .. }
+            | StepKind::Approve
+            | StepKind::Command { .. }
+            | StepKind::Preflight
+            | StepKind::Migrate
+            | StepKind::Keys
+            | StepKind::Carry { .. }
+            | StepKind::Restart { .. }
+            | StepKind::Smoke { .. }
+            | StepKind::Verify { .. }
+            | StepKind::Bake { .. }
+            | StepKind::Recover { .. }
+            | StepKind::Complete => false,
+        }
+    }
+
+    /// The targets that it acts on, with their environment.
+    pub fn target_refs(&self) -> impl Iterator<Item = TargetRef> {
+        self.targets.iter().map(|name| TargetRef {
+            env: self.step.env.clone(),
+            name: name.clone(),
+        })
+    }
+}
+
+struct Resolver<'a> {
+    runbook: &'a Runbook,
+    settings: &'a Settings,
+}
+
+impl Resolver<'_> {
+    fn planned(&self, step: &Step, phase: usize) -> Result<Planned> {
+        let env = self.environment(step)?;
+        let targets = match on(&step.kind) {
+            Some(on) => env.select(on).map_err(|p| self.place(p, step))?,
+            None => Vec::new(),
+        };
+        if on(&step.kind).is_some() && targets.is_empty() {
+            let problem = Problem::new(
+                Exit::Config,
+                format!("planning step {}", step.id),
+                format!("environment {} has no targets", env.name),
+            )
+            .next(format!(
+                "add [[environments.{}.targets]] to the settings file",
+                env.name
+            ));
+            return Err(self.place(problem, step));
+        }
+        Ok(Planned {
+            step: step.clone(),
+            phase,
+            targets: targets.into_iter().map(|t| t.name.clone()).collect(),
+            undoes: None,
+        })
+    }
+
+    fn unplaced(&self, step: &Step) -> Planned {
+        Planned {
+            step: step.clone(),
+            phase: 0,
+            targets: Vec::new(),
+            undoes: None,
+        }
+    }
+
+    /// The step that judges the completion criteria.
+    fn completion(&self, phase: usize) -> Planned {
+        let first = &self.runbook.criteria[0];
+        Planned {
+            step: Step {
+                id: "completion".into(),
+                heading: first.heading.clone(),
+                prose: "Judges the completion criteria, each with evidence.".into(),
+                phase: self
+                    .runbook
+                    .steps
+                    .last()
+                    .map(|s| s.phase.clone())
+                    .unwrap_or_default(),
+                env: self
+                    .runbook
+                    .steps
+                    .last()
+                    .map(|s| s.env.clone())
+                    .unwrap_or_default(),
+                kind: StepKind::Complete,
+                at: first.at,
+            },
+            phase,
+            targets: Vec::new(),
+            undoes: None,
+        }
+    }
+
+    fn environment(&self, step: &Step) -> Result<&Environment> {
+        self.settings
+            .environment(Some(&step.env))
+            .map_err(|p| self.place(p, step))
+    }
+
+    fn place(&self, problem: Problem, step: &Step) -> Problem {
+        let Position { offset, .. } = step.at;
+        problem.at(
+            self.runbook.path.display(),
+            self.runbook.text.clone(),
+            (offset, 0),
+            format!("step {}", step.id),
+        )
+    }
+
+    fn environments(&self, forward: &[Planned]) -> Result<Vec<PlannedEnvironment>> {
+        let mut seen = BTreeMap::new();
+        for planned in forward {
+            let env = self.environment(&planned.step)?;
+            seen.entry(env.name.clone())
+                .or_insert_with(|| PlannedEnvironment {
+                    name: env.name.clone(),
+                    targets: env
+                        .targets
+                        .iter()
+                        .map(|t| PlannedTarget {
+                            name: t.name.clone(),
+                            url: t.url.clone(),
+                            groups: t.groups.clone(),
+                        })
+                        .collect(),
+                });
+        }
+        Ok(seen.into_values().collect())
+    }
+}
+
+/// The targets that a kind of step names; `None` for one that acts on no target.
+fn on(kind: &StepKind) -> Option<&[String]> {
+    match kind {
+        StepKind::Carry { on }
+        | StepKind::Toggles { on, .. }
+        | StepKind::Restart { on }
+        | StepKind::Smoke { on, .. }
+        | StepKind::Bake { on, .. }
+        | StepKind::Recover { on, .. }
+        | StepKind::Rehearse { on } => Some(on),
+        StepKind::Confirm { .. }
+        | StepKind::Approve
+        | StepKind::Command { .. }
+        | StepKind::Preflight
+        | StepKind::Migrate
+        | StepKind::Keys
+        | StepKind::Verify { .. }
+        | StepKind::Complete => None,
+    }
+}
+
+/// Commands that say how they are undone are unwound last to first, after the toggles.
+fn undo_steps(forward: &[Planned]) -> Vec<Planned> {
+    let undo = |(index, planned): (usize, &Planned)| {
+        let StepKind::Command {
+            undo: Some(undo),
+            timeout,
+            ..
+        } = &planned.step.kind
+        else {
+            return None;
+        };
+        Some(Planned {
+            step: Step {
+                id: format!("undo-{}", planned.step.id),
+                kind: StepKind::Command {
+                    run: undo.clone(),
+                    probe: None,
+                    undo: None,
+                    timeout: *timeout,
+                },
+                ..planned.step.clone()
+            },
+            phase: 0,
+            targets: Vec::new(),
+            undoes: Some(index),
+        })
+    };
+    forward.iter().enumerate().rev().filter_map(undo).collect()
+}
