@@ -267,6 +267,15 @@ impl Settings {
         Ok(Self {
             config,
             file,
+            ..Self::without_file(args)
+        })
+    }
+
+    /// The command line alone, for commands that no settings file has a say in.
+    pub fn without_file(args: &GlobalArgs) -> Self {
+        Self {
+            config: Config::default(),
+            file: None,
             env_name: args.env.clone(),
             database_url: args.database_url.clone(),
             password_file: args.password_file.clone(),
@@ -274,7 +283,7 @@ impl Settings {
             color: args.color,
             no_input: args.no_input,
             verbose: args.verbose,
-        })
+        }
     }
 
     /// The environment called `name`, else the one of `--env`, else the only one there is.

@@ -13,6 +13,7 @@ pub mod service;
 pub mod smoke;
 pub mod toggles;
 pub mod verify;
+mod written;
 
 use clap::{Parser, Subcommand};
 
@@ -67,6 +68,16 @@ pub enum Command {
     Man(man::ManArgs),
 }
 
+impl Command {
+    /// Whether the settings file has a say in it. The others work beside a broken one.
+    const fn reads_settings(&self) -> bool {
+        !matches!(
+            self,
+            Command::Init(_) | Command::Completions(_) | Command::Man(_)
+        )
+    }
+}
+
 /// What every command is given.
 #[derive(Debug)]
 pub struct Context {
@@ -82,7 +93,12 @@ pub fn run(cli: Cli) -> Exit {
         cli.global.no_input,
         cli.global.verbose,
     );
-    let outcome = Settings::load(&cli.global).and_then(|settings| {
+    let settings = if cli.command.reads_settings() {
+        Settings::load(&cli.global)
+    } else {
+        Ok(Settings::without_file(&cli.global))
+    };
+    let outcome = settings.and_then(|settings| {
         trace_to_stderr(settings.verbose);
         let ui = Ui::new(&settings);
         let context = Context { settings, ui };
