@@ -58,7 +58,7 @@ impl Exit {
         (Exit::Usage, "the command line is wrong"),
         (
             Exit::Config,
-            "a file or an environment variable is wrong (settings, toggle, runbook, key)",
+            "a file or a variable is wrong: settings, toggle, runbook, key",
         ),
         (
             Exit::Unavailable,

@@ -22,21 +22,21 @@
 //! | room | what is in it | may call |
 //! | --- | --- | --- |
 //! | [`commands`] | one command, one file: arguments in, one domain call, output out | every room |
-//! | [`settings`] | flags, environment and `dbctl.toml`, resolved once | `error` |
+//! | [`settings`] | flags, environment and `dbctl.toml`, resolved once | the types of `keys` and `check` |
 //! | [`migrate`] | files → checks → plan → apply → history | `pg` |
 //! | [`keys`] | key lifecycle: seed, list, seal, JWKS | `pg` |
 //! | [`runtime`] | what is being switched: revocation, nonce, key resolver, decisions; toggles | `keys`, `pg` |
-//! | [`carry`] | carry-over both ways, the rollback kit, the service contract | `runtime`, `pg` |
-//! | [`check`] | smoke checks, verification queries, metric gates → evidence and verdict | `carry`, `pg` |
+//! | [`carry`] | carry-over both ways, the rollback kit, the service contract | `runtime`, `keys`, `pg` |
+//! | [`check`] | smoke checks, verification queries, metric gates → evidence and verdict | `runbook`, `carry`, `pg` |
 //! | [`toggle`] | reading and setting toggles on targets | `runtime`, `carry` |
-//! | [`runbook`] | Markdown → runbook with source positions → plan | none |
+//! | [`runbook`] | Markdown → runbook with source positions → plan | the toggles of `runtime` |
 //! | [`rollout`] | `machine` (pure), `engine`, `journal`, `lease` | `runbook` |
 //! | [`pg`] | connecting, scratch databases, identifiers, error classes | none |
-//! | [`ui`] | tables, JSON, prompts, progress; the only room that prints | none |
+//! | [`ui`] | tables, JSON, prompts, progress; the only room that prints | the verdicts of `check` |
 //! | [`demo`] | the reference service, its traffic, its faults | `runtime`, `keys`, `carry` |
 //!
-//! Every room may use [`error`] and [`settings`]. Domain rooms return values or emit events;
-//! they never print, prompt or exit.
+//! Every room may use [`error`], [`settings`] and [`durable`]; a test reads this table. Domain
+//! rooms return values or emit events; they never print, prompt or exit.
 
 pub mod carry;
 pub mod check;

@@ -15,6 +15,7 @@ mod migrate;
 mod preflight;
 mod rollout;
 mod runbook;
+mod secrets;
 mod service;
 mod smoke;
 mod toggles;
