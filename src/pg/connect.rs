@@ -50,6 +50,11 @@ impl Database {
         Ok(Self::from_options(options, 4))
     }
 
+    /// The database of a URL that came by flag or file (`origin`): without a password in it.
+    pub fn from_url(origin: &str, url: &str) -> Result<Self> {
+        Ok(Self::from_options(parse(origin, url, false)?, 4))
+    }
+
     /// A pool of at most `max_connections`, opened as they are needed.
     pub fn from_options(options: PgConnectOptions, max_connections: u32) -> Self {
         let options = options
@@ -71,6 +76,20 @@ impl Database {
 
     pub fn options(&self) -> &PgConnectOptions {
         &self.options
+    }
+
+    /// The server's version as it says it, such as `17.5`, without the packager's words.
+    pub async fn server_version(&self) -> Result<String> {
+        let version: String =
+            sqlx::query_scalar("SELECT pg_catalog.current_setting('server_version')")
+                .fetch_one(&self.pool)
+                .await
+                .map_err(|e| problem(format!("asking {self} for its version"), &e))?;
+        Ok(version
+            .split_whitespace()
+            .next()
+            .unwrap_or_default()
+            .to_owned())
     }
 
     /// Connects now, so that a database that is not there is told as such, and at once: a pool

@@ -1,5 +1,11 @@
 //! Reaching Postgres: connecting, scratch databases, identifiers, error classes.
 
 mod connect;
+pub mod embedded;
+mod identifier;
+pub mod native;
+pub mod scratch;
+mod temporary;
 
 pub use connect::{Database, problem};
+pub use identifier::Identifier;

@@ -270,6 +270,8 @@ impl Cluster {
             std::thread::sleep(std::time::Duration::from_millis(25));
         }
         let log = std::fs::read_to_string(self.dir.join("log")).unwrap_or_default();
+        drop(child.stdin.take());
+        let _ = child.wait();
         panic!("the test's Postgres did not come up:\n{log}");
     }
 }
@@ -356,8 +358,7 @@ fn template() -> PathBuf {
     let template = std::env::temp_dir().join(&name);
     let lock = std::env::temp_dir().join(name + ".lock");
     let lock = std::fs::File::create(lock).expect("a lock file");
-    let mut lock = fd_lock::RwLock::new(lock);
-    let _held = lock.write().expect("the lock");
+    lock.lock().expect("the lock");
     if !template.exists() {
         let dir = tempfile::Builder::new()
             .prefix("dbctl-test-pg-init-")
