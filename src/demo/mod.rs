@@ -1,1 +1,5 @@
 //! The reference service, its traffic and its faults.
+
+pub mod intervals;
+pub mod record;
+pub mod traffic;

@@ -19,4 +19,5 @@ mod secrets;
 mod service;
 mod smoke;
 mod toggles;
+mod traffic;
 mod verify;
