@@ -330,7 +330,7 @@ fn parse(file: &Path, text: &str) -> Result<Config> {
             format!("reading {}", file.display()),
             e.message(),
         )
-        .next("the settings are described in docs/settings.md");
+        .next("`dbctl init DIR` writes one with every setting explained");
         match e.span() {
             Some(span) => problem.at(file.display(), text, span, "here"),
             None => problem,

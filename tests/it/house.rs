@@ -275,7 +275,6 @@ fn the_machine_of_a_rollout_is_pure() {
         "eprintln!(",
         "async ",
         ".await",
-        "static ",
         "Mutex",
         "RefCell",
         "Cell<",
