@@ -18,9 +18,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::journal::{AppendError, Entry, Head, Journal, RunId};
 use super::lease::{self, Lease, Taken};
-use super::machine::{
-    Class, Decision, Effect, Event, Input, Part, State, Status, StepRef, decide,
-};
+use super::machine::{Class, Decision, Effect, Event, Input, Part, State, Status, StepRef, decide};
 use super::outline::outline;
 use super::ports::{Job, Look, Looked, Operator, Said, World, flipped};
 use crate::error::{Exit, Problem, Result};

@@ -384,16 +384,9 @@ impl State {
     }
 
     fn resumed(&mut self) -> bool {
-        let again = |steps: &mut Vec<StepState>| {
-            for step in steps {
-                if matches!(step.progress, Progress::Failed { .. }) {
-                    step.progress = Progress::Pending;
-                }
-            }
-        };
         match self.status {
             Status::Paused { .. } => {
-                again(&mut self.forward);
+                try_again(&mut self.forward);
                 for gate in self.bake.iter_mut().flat_map(|b| &mut b.gates) {
                     gate.unjudged_in_a_row = 0;
                 }
@@ -401,7 +394,7 @@ impl State {
                 true
             }
             Status::RolledBack if self.next_step(Part::Afterwards).is_some() => {
-                again(&mut self.afterwards);
+                try_again(&mut self.afterwards);
                 self.in_aftermath = true;
                 true
             }
@@ -430,6 +423,8 @@ impl State {
         if legal {
             self.status = Status::RollingBack;
             self.abandon_forward();
+            // A person has a stuck rollback tried again.
+            try_again(&mut self.rollback);
         }
         legal
     }
@@ -478,6 +473,14 @@ impl State {
             self.abandon_forward();
         }
         legal
+    }
+}
+
+fn try_again(steps: &mut [StepState]) {
+    for step in steps {
+        if matches!(step.progress, Progress::Failed { .. }) {
+            step.progress = Progress::Pending;
+        }
     }
 }
 

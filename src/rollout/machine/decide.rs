@@ -375,7 +375,9 @@ fn ended(
     outcome: Outcome,
     evidence: serde_json::Value,
 ) -> Result<Decision, Refusal> {
-    if !is_current(state, step, attempt, Progress::InFlight) {
+    // A bake ends by what is observed, a question by its answer: nothing else may end them.
+    let ends_by_itself = matches!(state.class(step), Some(Class::Effect | Class::Check));
+    if !ends_by_itself || !is_current(state, step, attempt, Progress::InFlight) {
         return Err(Refusal::Stale);
     }
     let failed = |why, inconclusive, evidence| Event::Failed {
