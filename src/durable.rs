@@ -24,6 +24,19 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_dir(dir)
 }
 
+/// Writes a file that must not exist yet, mode 0600. An existing one is left alone and is an
+/// error of kind `AlreadyExists`.
+pub fn create_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let dir = parent(path);
+    let mut temporary = tempfile::Builder::new()
+        .prefix(".dbctl-")
+        .tempfile_in(dir)?;
+    temporary.write_all(bytes)?;
+    temporary.as_file().sync_all()?;
+    temporary.persist_noclobber(path).map_err(|e| e.error)?;
+    sync_dir(dir)
+}
+
 /// The directory of `path`, `.` for a bare name.
 pub fn parent(path: &Path) -> &Path {
     match path.parent() {

@@ -7,5 +7,6 @@ pub mod native;
 pub mod scratch;
 mod temporary;
 
+pub(crate) use connect::read_secret_line;
 pub use connect::{Database, problem};
 pub use identifier::Identifier;

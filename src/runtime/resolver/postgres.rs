@@ -1,0 +1,262 @@
+//! Keys in Postgres: a copy of the key's versions in memory, refreshed every few seconds. A copy
+//! that could not be refreshed for too long is not believed any more (a key may have been revoked
+//! meanwhile). An unknown kid asks Postgres once; a flood of invented ones does not.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Fault, KeyError};
+use crate::carry::contract::PublicKey;
+use crate::error::{Problem, Result};
+use crate::keys::{self, Kek, KeyState, SigningKey, StoredVersion, VerifyingKey};
+use crate::pg::Database;
+use crate::runtime::{STORE_TIMEOUT, Unavailable, suffer};
+
+const STORE: &str = "signing keys in Postgres";
+
+/// How often the copy is refreshed.
+pub const REFRESH: Duration = Duration::from_secs(2);
+
+/// How old the copy may become before look-ups fail.
+pub const MAX_AGE: Duration = Duration::from_secs(30);
+
+/// After Postgres was asked for an unknown kid, how long others that are unknown do not ask.
+pub const MISS_COOLDOWN: Duration = Duration::from_secs(1);
+
+/// After a refresh failed, how long the next one waits.
+const FAILURE_COOLDOWN: Duration = Duration::from_millis(250);
+
+#[derive(Debug)]
+pub struct PostgresKeys {
+    source: Arc<Source>,
+}
+
+struct Source {
+    db: Database,
+    key_id: String,
+    kek: Option<Kek>,
+    fault: Option<Fault>,
+    copy: RwLock<Arc<Copy>>,
+    /// One refresh at a time; inside is when the last one failed, if it did, and why.
+    refreshing: tokio::sync::Mutex<Option<(Instant, Unavailable)>>,
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}", self.key_id, self.db)
+    }
+}
+
+struct Copy {
+    signing: Option<Arc<SigningKey>>,
+    trusted: HashMap<String, Arc<VerifyingKey>>,
+    revoked: Vec<PublicKey>,
+    /// When the load that gave this copy began.
+    loaded_at: Instant,
+}
+
+impl PostgresKeys {
+    /// Loads the key; it must have a current version that `kek` opens. Refreshes until dropped.
+    pub async fn open(
+        db: Database,
+        key_id: &str,
+        kek: Option<Kek>,
+        fault: Option<Fault>,
+    ) -> Result<Self> {
+        let copy = Copy::load(&db, key_id, kek.as_ref(), None).await?;
+        if copy.signing.is_none() {
+            return Err(Problem::new(
+                crate::error::Exit::Config,
+                format!("loading the key {key_id} from {db}"),
+                "it has no current version",
+            )
+            .next("seed it: dbctl keys seed"));
+        }
+        let source = Arc::new(Source {
+            db,
+            key_id: key_id.to_owned(),
+            kek,
+            fault,
+            copy: RwLock::new(Arc::new(copy)),
+            refreshing: tokio::sync::Mutex::new(None),
+        });
+        tokio::spawn(refresh(Arc::downgrade(&source)));
+        Ok(Self { source })
+    }
+
+    pub(super) async fn signing(&self) -> Result<Arc<SigningKey>, KeyError> {
+        suffer(STORE, self.source.fault.as_ref()).await?;
+        let copy = self.source.believable().await?;
+        copy.signing
+            .clone()
+            .ok_or_else(|| Unavailable::new(STORE, "no version is current").into())
+    }
+
+    pub(super) async fn verifying(&self, kid: &str) -> Result<Arc<VerifyingKey>, KeyError> {
+        suffer(STORE, self.source.fault.as_ref()).await?;
+        let copy = self.source.believable().await?;
+        if let Some(key) = copy.trusted.get(kid) {
+            return Ok(Arc::clone(key));
+        }
+        if copy.revoked.iter().any(|k| k.kid == kid) {
+            return Err(KeyError::Unknown);
+        }
+        // It may be so new that the copy does not have it yet.
+        let copy = self
+            .source
+            .newer_than(copy.loaded_at, MISS_COOLDOWN)
+            .await?;
+        copy.trusted
+            .get(kid)
+            .map(Arc::clone)
+            .ok_or(KeyError::Unknown)
+    }
+
+    pub(super) async fn export(&self) -> Result<Vec<PublicKey>, Unavailable> {
+        let copy = self
+            .source
+            .newer_than(Instant::now(), Duration::ZERO)
+            .await?;
+        let trusted = copy.trusted.values().map(|k| k.to_contract(false));
+        Ok(trusted.chain(copy.revoked.iter().cloned()).collect())
+    }
+
+    pub(super) async fn import(&self, given: &[PublicKey]) -> Result<u64, Unavailable> {
+        let source = &self.source;
+        let copy = source.believable().await?;
+        // What is known needs no right to write.
+        let news: Vec<PublicKey> = given
+            .iter()
+            .filter(|k| {
+                let revoked = copy.revoked.iter().any(|r| r.kid == k.kid);
+                !revoked && (k.revoked || !copy.trusted.contains_key(&k.kid))
+            })
+            .cloned()
+            .collect();
+        let added = keys::import_public(&source.db, &source.key_id, &news)
+            .await
+            .map_err(|p| Unavailable::new(STORE, p))?;
+        source.newer_than(Instant::now(), Duration::ZERO).await?;
+        Ok(added)
+    }
+}
+
+impl Source {
+    fn copy(&self) -> Arc<Copy> {
+        Arc::clone(&self.copy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The copy if it is young enough, else a new one.
+    async fn believable(&self) -> Result<Arc<Copy>, Unavailable> {
+        let copy = self.copy();
+        if copy.loaded_at.elapsed() <= MAX_AGE {
+            return Ok(copy);
+        }
+        self.newer_than(copy.loaded_at, Duration::ZERO).await
+    }
+
+    /// A copy whose load began after `seen`; the present one if it is younger than `cooldown`.
+    /// Callers that wait for the same refresh share it.
+    async fn newer_than(
+        &self,
+        seen: Instant,
+        cooldown: Duration,
+    ) -> Result<Arc<Copy>, Unavailable> {
+        let mut failed = self.refreshing.lock().await;
+        let copy = self.copy();
+        if copy.loaded_at > seen || copy.loaded_at.elapsed() < cooldown {
+            return Ok(copy);
+        }
+        // A store that is down is not asked again for each of those who wait in line.
+        if let Some((at, error)) = &*failed
+            && at.elapsed() < FAILURE_COOLDOWN
+        {
+            return Err(error.clone());
+        }
+        let load = Copy::load(&self.db, &self.key_id, self.kek.as_ref(), Some(&copy));
+        let loaded = match tokio::time::timeout(STORE_TIMEOUT, load).await {
+            Ok(done) => done.map_err(|p| Unavailable::new(STORE, p)),
+            Err(_) => {
+                let limit = STORE_TIMEOUT.as_millis();
+                Err(Unavailable::new(STORE, format!("no answer in {limit} ms")))
+            }
+        };
+        match loaded {
+            Ok(loaded) => {
+                let loaded = Arc::new(loaded);
+                *self.copy.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&loaded);
+                *failed = None;
+                Ok(loaded)
+            }
+            Err(error) => {
+                *failed = Some((Instant::now(), error.clone()));
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Keeps the copy fresh for as long as the resolver lives.
+async fn refresh(source: Weak<Source>) {
+    loop {
+        tokio::time::sleep(REFRESH).await;
+        let Some(source) = source.upgrade() else {
+            return;
+        };
+        if let Err(e) = source.newer_than(Instant::now(), REFRESH / 2).await {
+            tracing::warn!(event = "key_refresh_failed", error = %e);
+        }
+    }
+}
+
+impl Copy {
+    /// `before` saves opening a private key again that did not change.
+    async fn load(
+        db: &Database,
+        key_id: &str,
+        kek: Option<&Kek>,
+        before: Option<&Copy>,
+    ) -> Result<Self> {
+        let loaded_at = Instant::now();
+        let versions = keys::load(db, key_id).await?;
+        let mut copy = Copy {
+            signing: None,
+            trusted: HashMap::new(),
+            revoked: Vec::new(),
+            loaded_at,
+        };
+        for stored in &versions {
+            let version = &stored.version;
+            match version.state {
+                KeyState::Standby | KeyState::Current | KeyState::Retiring => {
+                    let key = Arc::new(version.public.clone());
+                    copy.trusted.insert(version.kid.clone(), key);
+                }
+                KeyState::Revoked => copy.revoked.push(version.public.to_contract(true)),
+                KeyState::Retired => {}
+            }
+        }
+        if let Some(current) = versions.iter().find(|v| v.version.is_current) {
+            copy.signing = Some(opened(current, kek, before)?);
+        }
+        Ok(copy)
+    }
+}
+
+fn opened(
+    current: &StoredVersion,
+    kek: Option<&Kek>,
+    before: Option<&Copy>,
+) -> Result<Arc<SigningKey>> {
+    let same = before
+        .and_then(|copy| copy.signing.as_ref())
+        .filter(|key| *key.public() == current.version.public);
+    match same {
+        Some(key) => Ok(Arc::clone(key)),
+        None => current.open(kek).map(Arc::new),
+    }
+}

@@ -1,0 +1,84 @@
+//! Which tokens and sessions are revoked (P2).
+//!
+//! Revoking twice, or revoking what nobody knows, is a success. An acknowledged revocation is
+//! durable in both adapters. A store that cannot answer is [`Unavailable`] and the caller denies.
+
+mod memory;
+mod postgres;
+
+use crate::carry::contract::{RevokedSession, RevokedToken};
+
+use super::{Fault, Unavailable};
+
+pub use memory::MemoryRevocations;
+pub use postgres::PostgresRevocations;
+
+/// The store that the toggle `SECURITY_REVOCATION_MODE` chose.
+#[derive(Debug)]
+pub enum Revocations {
+    Memory(MemoryRevocations),
+    Postgres(PostgresRevocations),
+}
+
+/// What is known about a token and its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    NotRevoked,
+    TokenRevoked,
+    SessionRevoked,
+}
+
+/// Who revokes, for the record in Postgres.
+#[derive(Debug, Clone, Default)]
+pub struct By {
+    pub who: String,
+    pub request_id: String,
+}
+
+impl Revocations {
+    /// Revokes a token; true when it was not revoked before. Durable when it returns.
+    pub async fn revoke_token(&self, token: &RevokedToken, by: &By) -> Result<bool, Unavailable> {
+        let (tokens, _) = self.add(std::slice::from_ref(token), &[], by).await?;
+        Ok(tokens > 0)
+    }
+
+    /// Revokes a session with all its tokens; true when it was not revoked before.
+    pub async fn revoke_session(
+        &self,
+        session: &RevokedSession,
+        by: &By,
+    ) -> Result<bool, Unavailable> {
+        let (_, sessions) = self.add(&[], std::slice::from_ref(session), by).await?;
+        Ok(sessions > 0)
+    }
+
+    /// Adds revocations, those already known included; returns how many tokens and sessions
+    /// were new. Durable when it returns.
+    pub async fn add(
+        &self,
+        tokens: &[RevokedToken],
+        sessions: &[RevokedSession],
+        by: &By,
+    ) -> Result<(u64, u64), Unavailable> {
+        match self {
+            Revocations::Memory(store) => store.add(tokens, sessions).await,
+            Revocations::Postgres(store) => store.add(tokens, sessions, by).await,
+        }
+    }
+
+    /// Looks a token and its session up; the token is named first when both are revoked.
+    pub async fn check(&self, token_id: &str, session_id: &str) -> Result<Status, Unavailable> {
+        match self {
+            Revocations::Memory(store) => Ok(store.check(token_id, session_id)),
+            Revocations::Postgres(store) => store.check(token_id, session_id).await,
+        }
+    }
+
+    /// Everything that is revoked and may still matter.
+    pub async fn export(&self) -> Result<(Vec<RevokedToken>, Vec<RevokedSession>), Unavailable> {
+        match self {
+            Revocations::Memory(store) => Ok(store.export()),
+            Revocations::Postgres(store) => store.export().await,
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Revocations in Postgres. Every check is one indexed SELECT on the primary: no cache that
+//! could miss a revocation, at the price of one round trip.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use jiff_sqlx::{Timestamp as SqlTime, ToSqlx as _};
+use sqlx::{PgConnection, PgPool, Row as _};
+
+use super::{By, Fault, Status};
+use crate::carry::contract::{RevokedSession, RevokedToken};
+use crate::pg::Database;
+use crate::runtime::{CLOCK_SKEW, Unavailable, bounded, suffer};
+
+const STORE: &str = "revocations in Postgres";
+
+/// Rows per statement when many are carried over: short statements, so that a shared connection
+/// is soon free again.
+const BATCH: usize = 1_000;
+
+pub struct PostgresRevocations {
+    pool: PgPool,
+    fault: Option<Fault>,
+}
+
+impl fmt::Debug for PostgresRevocations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PostgresRevocations")
+    }
+}
+
+impl PostgresRevocations {
+    pub fn new(db: &Database) -> Self {
+        Self {
+            pool: db.pool().clone(),
+            fault: None,
+        }
+    }
+
+    /// With a fault that every check suffers.
+    pub fn with_fault(mut self, fault: Fault) -> Self {
+        self.fault = Some(fault);
+        self
+    }
+
+    pub(super) async fn check(
+        &self,
+        token_id: &str,
+        session_id: &str,
+    ) -> Result<Status, Unavailable> {
+        suffer(STORE, self.fault.as_ref()).await?;
+        // A standby may not know the newest revocations, so it cannot say.
+        let row = bounded(
+            STORE,
+            sqlx::query(
+                "SELECT pg_is_in_recovery(), \
+                        EXISTS (SELECT FROM security.revoked_tokens WHERE token_id = $1), \
+                        EXISTS (SELECT FROM security.revoked_sessions WHERE session_id = $2)",
+            )
+            .bind(token_id)
+            .bind(session_id)
+            .fetch_one(&self.pool),
+        )
+        .await?;
+        let read = |i: usize| {
+            row.try_get::<bool, _>(i)
+                .map_err(|e| Unavailable::new(STORE, e))
+        };
+        match (read(0)?, read(1)?, read(2)?) {
+            (true, _, _) => Err(Unavailable::new(STORE, "the server is a standby")),
+            (false, true, _) => Ok(Status::TokenRevoked),
+            (false, false, true) => Ok(Status::SessionRevoked),
+            (false, false, false) => Ok(Status::NotRevoked),
+        }
+    }
+
+    pub(super) async fn add(
+        &self,
+        tokens: &[RevokedToken],
+        sessions: &[RevokedSession],
+        by: &By,
+    ) -> Result<(u64, u64), Unavailable> {
+        let mut added = (0, 0);
+        for batch in tokens.chunks(BATCH) {
+            let columns = Columns::new(batch, |t| {
+                (&t.token_id, t.revoked_at, t.expires_at, &t.reason)
+            });
+            added.0 += bounded(STORE, columns.insert(&self.pool, TOKENS, by)).await?;
+        }
+        for batch in sessions.chunks(BATCH) {
+            let columns = Columns::new(batch, |s| {
+                (&s.session_id, s.revoked_at, s.expires_at, &s.reason)
+            });
+            added.1 += bounded(STORE, columns.insert(&self.pool, SESSIONS, by)).await?;
+        }
+        Ok(added)
+    }
+
+    pub(super) async fn export(
+        &self,
+    ) -> Result<(Vec<RevokedToken>, Vec<RevokedSession>), Unavailable> {
+        let fail = |e: sqlx::Error| Unavailable::new(STORE, crate::error::Chain(&e));
+        let mut connection = bounded(STORE, self.pool.acquire()).await?;
+        let tokens = entries(&mut connection, SELECT_TOKENS)
+            .await
+            .map_err(fail)?;
+        let sessions = entries(&mut connection, SELECT_SESSIONS)
+            .await
+            .map_err(fail)?;
+        Ok((
+            tokens
+                .into_iter()
+                .map(|(token_id, revoked_at, expires_at, reason)| RevokedToken {
+                    token_id,
+                    revoked_at,
+                    expires_at,
+                    reason,
+                })
+                .collect(),
+            sessions
+                .into_iter()
+                .map(
+                    |(session_id, revoked_at, expires_at, reason)| RevokedSession {
+                        session_id,
+                        revoked_at,
+                        expires_at,
+                        reason,
+                    },
+                )
+                .collect(),
+        ))
+    }
+}
+
+// An acknowledged revocation must survive a crash of the server, whatever the role's defaults
+// say. The setting lasts until the statement's own transaction has committed.
+const TOKENS: &str = "WITH durable AS ( \
+        SELECT set_config('synchronous_commit', \
+            CASE current_setting('synchronous_commit') \
+                WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)) \
+    INSERT INTO security.revoked_tokens \
+        (token_id, revoked_at, expires_at, reason, revoked_by, request_id) \
+    SELECT id, revoked_at, expires_at, reason, $5, $6 \
+      FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::text[]) \
+           AS t(id, revoked_at, expires_at, reason), durable \
+    ON CONFLICT (token_id) DO NOTHING";
+
+const SESSIONS: &str = "WITH durable AS ( \
+        SELECT set_config('synchronous_commit', \
+            CASE current_setting('synchronous_commit') \
+                WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)) \
+    INSERT INTO security.revoked_sessions \
+        (session_id, revoked_at, expires_at, reason, revoked_by, request_id) \
+    SELECT id, revoked_at, expires_at, reason, $5, $6 \
+      FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::text[]) \
+           AS t(id, revoked_at, expires_at, reason), durable \
+    ON CONFLICT (session_id) DO NOTHING";
+
+const SELECT_TOKENS: &str = "SELECT token_id, revoked_at, expires_at, reason \
+    FROM security.revoked_tokens WHERE expires_at > $1";
+
+const SELECT_SESSIONS: &str = "SELECT session_id, revoked_at, expires_at, reason \
+    FROM security.revoked_sessions WHERE expires_at > $1";
+
+type Entry = (String, Timestamp, Timestamp, Option<String>);
+
+/// Entries turned into one array per column.
+#[derive(Default)]
+struct Columns {
+    ids: Vec<String>,
+    revoked_at: Vec<SqlTime>,
+    expires_at: Vec<SqlTime>,
+    reasons: Vec<Option<String>>,
+}
+
+impl Columns {
+    fn new<T>(
+        entries: &[T],
+        parts: impl Fn(&T) -> (&String, Timestamp, Timestamp, &Option<String>),
+    ) -> Self {
+        let mut columns = Columns::default();
+        for entry in entries {
+            let (id, revoked_at, expires_at, reason) = parts(entry);
+            columns.ids.push(id.clone());
+            columns.revoked_at.push(revoked_at.to_sqlx());
+            columns.expires_at.push(expires_at.to_sqlx());
+            columns.reasons.push(reason.clone());
+        }
+        columns
+    }
+
+    /// One statement, its own transaction.
+    async fn insert(self, pool: &PgPool, sql: &'static str, by: &By) -> Result<u64, sqlx::Error> {
+        sqlx::query(sql)
+            .bind(self.ids)
+            .bind(self.revoked_at)
+            .bind(self.expires_at)
+            .bind(self.reasons)
+            .bind(&by.who)
+            .bind(&by.request_id)
+            .execute(pool)
+            .await
+            .map(|done| done.rows_affected())
+    }
+}
+
+/// What has not expired, with the clock skew that is allowed for.
+async fn entries(
+    connection: &mut PgConnection,
+    sql: &'static str,
+) -> Result<Vec<Entry>, sqlx::Error> {
+    let skew = jiff::SignedDuration::from_secs(CLOCK_SKEW.as_secs() as i64);
+    sqlx::query(sql)
+        .bind((Timestamp::now() - skew).to_sqlx())
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(|row| {
+            Ok((
+                row.try_get(0)?,
+                row.try_get::<SqlTime, _>(1)?.into(),
+                row.try_get::<SqlTime, _>(2)?.into(),
+                row.try_get(3)?,
+            ))
+        })
+        .collect()
+}
