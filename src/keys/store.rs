@@ -178,7 +178,7 @@ pub async fn seed(
     lock_key(&mut tx, key_id, algorithm)
         .await
         .map_err(|e| fail(&e))?;
-    let stored = load_on(&mut tx, Some(key_id)).await?;
+    let stored = load_on(&mut tx, key_id).await?;
     let seeded = match stored.iter().find(|s| s.version.is_current) {
         Some(current) => {
             current.open(Some(kek))?;
@@ -218,8 +218,8 @@ pub async fn seed(
 
 /// Records public keys that must be trusted as `retiring` versions of `key_id` without a private
 /// half; those that are known by their kid are left as they are. One that is flagged revoked
-/// becomes (or is recorded as) `revoked`, even if it is the current one: revocation wins.
-/// Returns how many rows were added or revoked.
+/// becomes (or is recorded as) `revoked`; the schema refuses that for the only current version,
+/// which wants a successor first. Returns how many rows were added or revoked.
 pub async fn import_public(db: &Database, key_id: &str, keys: &[PublicKey]) -> Result<u64> {
     if keys.is_empty() {
         return Ok(0);
@@ -257,7 +257,7 @@ pub async fn list(db: &Database, key_id: Option<&str>) -> Result<Vec<KeyVersion>
 pub async fn load(db: &Database, key_id: &str) -> Result<Vec<StoredVersion>> {
     let fail = |e: &sqlx::Error| problem(format!("loading the key {key_id}"), e);
     let mut connection = db.pool().acquire().await.map_err(|e| fail(&e))?;
-    load_on(&mut connection, Some(key_id)).await
+    load_on(&mut connection, key_id).await
 }
 
 /// All public keys that a verifier must know: those to trust, and those that are revoked.
@@ -308,19 +308,19 @@ async fn insert(
     state: KeyState,
     sealed: Option<&Sealed>,
 ) -> Result<(), sqlx::Error> {
+    let now = Timestamp::now().to_sqlx();
     sqlx::query(
         "INSERT INTO security.signing_key_versions \
-           (key_id, version, kid, state, is_current, valid_from, valid_until, published_at, \
+           (key_id, version, kid, state, valid_from, valid_until, published_at, \
             algorithm, public_key, sealed_private_key, sealing_nonce, kek_id) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $6, $8, $9, $10, $11, $12)",
+         VALUES ($1, $2, $3, $4, $5, $6, $5, $7, $8, $9, $10, $11)",
     )
     .bind(row.key_id)
     .bind(row.version)
     .bind(row.kid)
     .bind(state.as_str())
-    .bind(state == KeyState::Current)
-    .bind(Timestamp::now().to_sqlx())
-    .bind((!state.verifies()).then(|| Timestamp::now().to_sqlx()))
+    .bind(now)
+    .bind((!state.verifies()).then_some(now))
     .bind(row.algorithm.as_str())
     .bind(public.jwk())
     .bind(sealed.map(|s| s.ciphertext.as_slice()))
@@ -363,7 +363,7 @@ async fn record_public(tx: &mut PgConnection, key_id: &str, keys: &[PublicKey]) 
             (Some(_), true) => {
                 sqlx::query(
                     "UPDATE security.signing_key_versions \
-                        SET state = 'revoked', is_current = false, \
+                        SET state = 'revoked', \
                             valid_until = GREATEST(valid_from, clock_timestamp()) \
                       WHERE kid = $1",
                 )
@@ -378,16 +378,16 @@ async fn record_public(tx: &mut PgConnection, key_id: &str, keys: &[PublicKey]) 
     Ok(changed)
 }
 
-async fn load_on(
-    connection: &mut PgConnection,
-    key_id: Option<&str>,
-) -> Result<Vec<StoredVersion>> {
+async fn load_on(connection: &mut PgConnection, key_id: &str) -> Result<Vec<StoredVersion>> {
     let rows = sqlx::query(
-        "SELECT key_id, version, kid, state, is_current, algorithm, valid_from, valid_until, \
-                published_at, public_key, kek_id, sealed_private_key, sealing_nonce \
-           FROM security.signing_key_versions \
-          WHERE $1::text IS NULL OR key_id = $1 \
-          ORDER BY key_id, version DESC",
+        // The sealed halves come through the view, which is all that a service may read of them.
+        "SELECT v.key_id, v.version, v.kid, v.state, v.is_current, v.algorithm, v.valid_from, \
+                v.valid_until, v.published_at, v.public_key, v.kek_id, \
+                m.sealed_private_key, m.sealing_nonce \
+           FROM security.signing_key_versions v \
+           LEFT JOIN security.signing_material m USING (key_id, version) \
+          WHERE v.key_id = $1 \
+          ORDER BY v.version DESC",
     )
     .bind(key_id)
     .fetch_all(connection)

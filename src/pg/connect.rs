@@ -55,6 +55,13 @@ impl Database {
         Ok(Self::from_options(parse(origin, url, false)?, 4))
     }
 
+    /// A pool on a URL that may hold a password, such as one from a service's environment.
+    /// Nothing is sent yet.
+    pub fn from_secret_url(origin: &str, url: &SecretString, max_connections: u32) -> Result<Self> {
+        let options = parse(origin, url.expose_secret(), true)?;
+        Ok(Self::from_options(options, max_connections))
+    }
+
     /// A pool of at most `max_connections`, opened as they are needed.
     pub fn from_options(options: PgConnectOptions, max_connections: u32) -> Self {
         let options = options

@@ -5,6 +5,8 @@
 //! denied; what is acknowledged is durable; every use of a Postgres connection is short and has
 //! a time limit, since a pool may be as small as one connection.
 
+pub mod decisions;
+pub mod nonce;
 pub mod resolver;
 pub mod revocation;
 pub mod toggles;
@@ -38,7 +40,20 @@ impl Unavailable {
 
 /// A fault that a demonstration or a test injects: asked once for each operation, with what the
 /// operation should suffer. Absent in normal operation.
-pub type Fault = std::sync::Arc<dyn Fn() -> Injected + Send + Sync>;
+#[derive(Clone)]
+pub struct Fault(std::sync::Arc<dyn Fn() -> Injected + Send + Sync>);
+
+impl Fault {
+    pub fn new(ask: impl Fn() -> Injected + Send + Sync + 'static) -> Self {
+        Self(std::sync::Arc::new(ask))
+    }
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fault")
+    }
+}
 
 /// What an injected fault does to one operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,7 +65,7 @@ pub struct Injected {
 /// Suffers what `fault` says, before the real operation.
 async fn suffer(store: &'static str, fault: Option<&Fault>) -> Result<(), Unavailable> {
     let Some(fault) = fault else { return Ok(()) };
-    let injected = fault();
+    let injected = fault.0();
     if !injected.delay.is_zero() {
         tokio::time::sleep(injected.delay).await;
     }

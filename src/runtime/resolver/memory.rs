@@ -22,7 +22,7 @@ pub struct MemoryKeys {
     path: PathBuf,
     known: RwLock<Arc<Known>>,
     /// Held over a whole import, so that two do not overwrite each other's file.
-    writing: tokio::sync::Mutex<()>,
+    writing: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Everything that was imported, the service's own key among it only if somebody said so.
@@ -47,7 +47,7 @@ impl MemoryKeys {
             signing: Arc::new(signing),
             path,
             known: RwLock::new(Arc::new(known)),
-            writing: tokio::sync::Mutex::new(()),
+            writing: Arc::default(),
         })
     }
 
@@ -92,7 +92,8 @@ impl MemoryKeys {
     }
 
     pub(super) async fn import(&self, keys: &[PublicKey]) -> Result<u64, Unavailable> {
-        let _turn = self.writing.lock().await;
+        // The turn goes with the write, which ends even if nobody waits for it any more.
+        let turn = Arc::clone(&self.writing).lock_owned().await;
         let mut next = Known::clone(&self.known());
         let added = next
             .merge(keys)
@@ -104,13 +105,13 @@ impl MemoryKeys {
         let (path, list) = (self.path.clone(), next.list());
         let write = move || {
             let text = serde_json::to_vec_pretty(&list)?;
-            crate::durable::write(&path, &text)
+            crate::durable::write(&path, &text).map(|()| turn)
         };
-        match tokio::task::spawn_blocking(write).await {
-            Ok(Ok(())) => {}
+        let _turn = match tokio::task::spawn_blocking(write).await {
+            Ok(Ok(turn)) => turn,
             Ok(Err(e)) => return Err(Unavailable::new(STORE, e)),
             Err(e) => return Err(Unavailable::new(STORE, e)),
-        }
+        };
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = next;
         Ok(added)
     }

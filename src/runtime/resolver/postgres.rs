@@ -89,7 +89,6 @@ impl PostgresKeys {
     }
 
     pub(super) async fn signing(&self) -> Result<Arc<SigningKey>, KeyError> {
-        suffer(STORE, self.source.fault.as_ref()).await?;
         let copy = self.source.believable().await?;
         copy.signing
             .clone()

@@ -10,7 +10,7 @@ use crate::carry::contract::{RevokedSession, RevokedToken};
 
 use super::{Fault, Unavailable};
 
-pub use memory::MemoryRevocations;
+pub use memory::{LOG_FILE, MemoryRevocations};
 pub use postgres::PostgresRevocations;
 
 /// The store that the toggle `SECURITY_REVOCATION_MODE` chose.

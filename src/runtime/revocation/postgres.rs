@@ -141,9 +141,13 @@ const TOKENS: &str = "WITH durable AS ( \
     INSERT INTO security.revoked_tokens \
         (token_id, revoked_at, expires_at, reason, revoked_by, request_id) \
     SELECT id, revoked_at, expires_at, reason, $5, $6 \
-      FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::text[]) \
-           AS t(id, revoked_at, expires_at, reason), durable \
-    ON CONFLICT (token_id) DO NOTHING";
+      FROM (SELECT DISTINCT ON (id) * \
+              FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::text[]) \
+                   AS t(id, revoked_at, expires_at, reason) \
+             ORDER BY id, expires_at DESC) AS given, durable \
+    ON CONFLICT (token_id) DO UPDATE SET expires_at = EXCLUDED.expires_at \
+        WHERE revoked_tokens.expires_at < EXCLUDED.expires_at \
+    RETURNING xmax = 0";
 
 const SESSIONS: &str = "WITH durable AS ( \
         SELECT set_config('synchronous_commit', \
@@ -152,9 +156,13 @@ const SESSIONS: &str = "WITH durable AS ( \
     INSERT INTO security.revoked_sessions \
         (session_id, revoked_at, expires_at, reason, revoked_by, request_id) \
     SELECT id, revoked_at, expires_at, reason, $5, $6 \
-      FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::text[]) \
-           AS t(id, revoked_at, expires_at, reason), durable \
-    ON CONFLICT (session_id) DO NOTHING";
+      FROM (SELECT DISTINCT ON (id) * \
+              FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::text[]) \
+                   AS t(id, revoked_at, expires_at, reason) \
+             ORDER BY id, expires_at DESC) AS given, durable \
+    ON CONFLICT (session_id) DO UPDATE SET expires_at = EXCLUDED.expires_at \
+        WHERE revoked_sessions.expires_at < EXCLUDED.expires_at \
+    RETURNING xmax = 0";
 
 const SELECT_TOKENS: &str = "SELECT token_id, revoked_at, expires_at, reason \
     FROM security.revoked_tokens WHERE expires_at > $1";
@@ -189,18 +197,19 @@ impl Columns {
         columns
     }
 
-    /// One statement, its own transaction.
+    /// One statement, its own transaction; returns how many were new. (In a row that this
+    /// statement inserted, and did not extend, `xmax` is 0.)
     async fn insert(self, pool: &PgPool, sql: &'static str, by: &By) -> Result<u64, sqlx::Error> {
-        sqlx::query(sql)
+        let new: Vec<bool> = sqlx::query_scalar(sql)
             .bind(self.ids)
             .bind(self.revoked_at)
             .bind(self.expires_at)
             .bind(self.reasons)
             .bind(&by.who)
             .bind(&by.request_id)
-            .execute(pool)
-            .await
-            .map(|done| done.rows_affected())
+            .fetch_all(pool)
+            .await?;
+        Ok(new.iter().filter(|new| **new).count() as u64)
     }
 }
 
