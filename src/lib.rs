@@ -33,14 +33,15 @@
 //! | [`rollout`] | `machine` (pure), `engine`, `journal`, `lease` | `runbook`, the verdicts of `check` |
 //! | [`pg`] | connecting, scratch databases, identifiers, error classes | none |
 //! | [`ui`] | tables, JSON, prompts, progress; the only room that prints | the verdicts of `check` |
-//! | [`demo`] | the reference service, its traffic, its faults | `runtime`, `keys`, `carry` |
+//! | [`demo`] | the reference service, its traffic, its faults | `runtime`, `keys`, `carry`, `pg` |
 //!
-//! Every room may use [`error`], [`settings`] and [`durable`]; a test reads this table. Domain
-//! rooms return values or emit events; they never print, prompt or exit.
+//! Every room may use [`error`], [`settings`], [`durable`] and the types of [`contract`]; a test
+//! reads this table. Domain rooms return values or emit events; they never print, prompt or exit.
 
 pub mod carry;
 pub mod check;
 pub mod commands;
+pub mod contract;
 pub mod demo;
 pub mod durable;
 pub mod error;

@@ -1,3 +1,3 @@
 //! Carry-over: taking live state across a switch, both ways, and the rollback kit.
 
-pub mod contract;
+pub use crate::contract;

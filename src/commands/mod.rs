@@ -73,7 +73,7 @@ impl Command {
     const fn reads_settings(&self) -> bool {
         !matches!(
             self,
-            Command::Init(_) | Command::Completions(_) | Command::Man(_)
+            Command::Init(_) | Command::Service(_) | Command::Completions(_) | Command::Man(_)
         )
     }
 }
@@ -99,7 +99,10 @@ pub fn run(cli: Cli) -> Exit {
         Ok(Settings::without_file(&cli.global))
     };
     let outcome = settings.and_then(|settings| {
-        trace_to_stderr(settings.verbose);
+        // A service keeps a log of its own.
+        if !matches!(cli.command, Command::Service(_)) {
+            trace_to_stderr(settings.verbose);
+        }
         let ui = Ui::new(&settings);
         let context = Context { settings, ui };
         let runtime = tokio::runtime::Builder::new_multi_thread()

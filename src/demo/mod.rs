@@ -2,4 +2,5 @@
 
 pub mod intervals;
 pub mod record;
+pub mod service;
 pub mod traffic;

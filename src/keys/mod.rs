@@ -14,7 +14,7 @@ use std::str::FromStr;
 
 pub use kek::{Kek, Sealed, new_kek_file};
 pub use pair::SigningKey;
-pub use public::{VerifyingKey, jwks, thumbprint};
+pub use public::{VerifyingKey, jwks, read_jwks, thumbprint};
 pub use store::{
     KeyState, KeyVersion, Seeded, StoredVersion, import_public, list, load, public_keys, seed,
 };

@@ -1,5 +1,7 @@
 //! Public halves: JWK in and out (RFC 7517, RFC 8037), thumbprints (RFC 7638).
 
+use std::path::Path;
+
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, VerificationAlgorithm,
 };
@@ -11,8 +13,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::Algorithm;
-use crate::carry::contract::PublicKey;
-use crate::error::{Exit, Problem, Result};
+use crate::contract::PublicKey;
+use crate::error::{Doing as _, Exit, Problem, Result};
 
 /// A key that verifies signatures of exactly one algorithm.
 #[derive(Clone)]
@@ -179,4 +181,23 @@ pub fn thumbprint(jwk: &Value) -> Result<String> {
 /// A key set (RFC 7517, section 5).
 pub fn jwks<'a>(keys: impl IntoIterator<Item = &'a VerifyingKey>) -> Value {
     json!({"keys": keys.into_iter().map(|k| k.jwk.clone()).collect::<Vec<_>>()})
+}
+
+/// Reads a file with a key set: the public keys that it holds, none of them revoked.
+pub fn read_jwks(file: &Path) -> Result<Vec<PublicKey>> {
+    let doing = format!("reading {}", file.display());
+    let bytes = std::fs::read(file).doing(Exit::Config, &doing)?;
+    let wrong = |why: &dyn std::fmt::Display| {
+        Problem::new(Exit::Config, &doing, why.to_string())
+            .next("it must be a JWK set such as a service's /.well-known/jwks.json")
+    };
+    let set: Value = serde_json::from_slice(&bytes).map_err(|e| wrong(&e))?;
+    let keys = set.get("keys").and_then(Value::as_array);
+    keys.ok_or_else(|| wrong(&"there is no list called `keys`"))?
+        .iter()
+        .map(|jwk| match VerifyingKey::from_jwk(jwk) {
+            Ok(key) => Ok(key.to_contract(false)),
+            Err(p) => Err(wrong(&p.cause())),
+        })
+        .collect()
 }

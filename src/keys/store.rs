@@ -12,7 +12,7 @@ use sqlx::{PgConnection, Row as _};
 
 use super::kek::Row;
 use super::{Algorithm, Kek, Sealed, SigningKey, VerifyingKey};
-use crate::carry::contract::PublicKey;
+use crate::contract::PublicKey;
 use crate::error::{Exit, Problem, Result};
 use crate::pg::{Database, problem};
 

@@ -76,7 +76,7 @@ async fn suffer(store: &'static str, fault: Option<&Fault>) -> Result<(), Unavai
 }
 
 /// Runs a database operation within [`STORE_TIMEOUT`].
-async fn bounded<T>(
+pub(crate) async fn bounded<T>(
     store: &'static str,
     work: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, Unavailable> {

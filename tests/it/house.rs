@@ -95,7 +95,7 @@ fn none(what: &str, complaints: impl IntoIterator<Item = String>) {
 }
 
 /// Parts of the library that every room may use.
-const COMMON: [&str; 3] = ["error", "settings", "durable"];
+const COMMON: [&str; 4] = ["error", "settings", "durable", "contract"];
 
 /// The table at the top of `src/lib.rs`: which rooms a room may call.
 fn direction() -> BTreeMap<String, BTreeSet<String>> {

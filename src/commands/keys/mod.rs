@@ -1,11 +1,53 @@
-use clap::Args;
+//! `dbctl keys`: the signing keys in Postgres, and the key-encryption key beside it.
+
+mod export;
+mod list;
+mod new_kek;
+mod seed;
+
+use clap::{Args, Subcommand};
 
 use super::Context;
-use crate::error::{Exit, Problem, Result};
+use crate::error::{Exit, Result};
+use crate::pg::Database;
+use crate::settings::Environment;
 
 #[derive(Debug, Args)]
-pub struct KeysArgs {}
+#[command(after_help = "Example:\n  dbctl keys new-kek kek.b64\n  dbctl keys seed")]
+pub struct KeysArgs {
+    #[command(subcommand)]
+    command: Command,
+}
 
-pub async fn run(_args: KeysArgs, _context: &Context) -> Result<Exit> {
-    Err(Problem::new(Exit::Failed, "keys", "under construction"))
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make the first version of the signing key; seeding twice changes nothing
+    Seed(seed::SeedArgs),
+    /// List the versions of signing keys, without any key material
+    List(list::ListArgs),
+    /// Export the public keys that verifiers should trust
+    Export(export::ExportArgs),
+    /// Write a new random key-encryption key to a file; never overwrites
+    NewKek(new_kek::NewKekArgs),
+}
+
+pub async fn run(args: KeysArgs, context: &Context) -> Result<Exit> {
+    match args.command {
+        Command::Seed(args) => seed::run(args, context).await,
+        Command::List(args) => list::run(args, context).await,
+        Command::Export(args) => export::run(args, context).await,
+        Command::NewKek(args) => new_kek::run(args, context),
+    }
+}
+
+/// The environment, where the settings file has any, and its database, which must answer.
+async fn database(context: &Context) -> Result<(Option<&Environment>, Database)> {
+    let settings = &context.settings;
+    let env = match settings.config.environments.is_empty() && settings.env_name.is_none() {
+        true => None,
+        false => Some(settings.environment(None)?),
+    };
+    let db = Database::resolve(settings, env, &|notice| context.ui.warn(notice))?;
+    db.check().await?;
+    Ok((env, db))
 }

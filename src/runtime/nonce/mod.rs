@@ -28,7 +28,7 @@ use tokio::sync::Mutex;
 
 use super::toggles::Mode;
 use super::{Fault, Unavailable, suffer};
-use crate::carry::contract::{NonceRange, Watermark};
+use crate::contract::{NonceRange, Watermark};
 use crate::error::{Exit, Problem, Result};
 use crate::pg::Database;
 

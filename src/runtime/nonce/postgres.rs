@@ -6,7 +6,7 @@ use std::fmt;
 use sqlx::{PgPool, Row as _};
 
 use super::{LIMIT, NonceError, STORE};
-use crate::carry::contract::Watermark;
+use crate::contract::Watermark;
 use crate::pg::Database;
 use crate::runtime::{Unavailable, bounded};
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::KeyError;
-use crate::carry::contract::PublicKey;
+use crate::contract::PublicKey;
 use crate::error::{Doing, Exit, Problem, Result};
 use crate::keys::{SigningKey, VerifyingKey};
 use crate::runtime::Unavailable;

@@ -9,7 +9,7 @@ mod postgres;
 use std::sync::Arc;
 
 use super::{Fault, Unavailable};
-use crate::carry::contract::PublicKey;
+use crate::contract::PublicKey;
 use crate::keys::{SigningKey, VerifyingKey};
 
 pub use memory::MemoryKeys;

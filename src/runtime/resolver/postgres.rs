@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Fault, KeyError};
-use crate::carry::contract::PublicKey;
+use crate::contract::PublicKey;
 use crate::error::{Problem, Result};
 use crate::keys::{self, Kek, KeyState, SigningKey, StoredVersion, VerifyingKey};
 use crate::pg::Database;

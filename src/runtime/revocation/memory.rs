@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Status;
-use crate::carry::contract::{RevokedSession, RevokedToken};
+use crate::contract::{RevokedSession, RevokedToken};
 use crate::error::{Doing, Exit, Problem, Result};
 use crate::runtime::{CLOCK_SKEW, Unavailable};
 

@@ -6,7 +6,7 @@
 mod memory;
 mod postgres;
 
-use crate::carry::contract::{RevokedSession, RevokedToken};
+use crate::contract::{RevokedSession, RevokedToken};
 
 use super::{Fault, Unavailable};
 

@@ -8,7 +8,7 @@ use jiff_sqlx::{Timestamp as SqlTime, ToSqlx as _};
 use sqlx::{PgConnection, PgPool, Row as _};
 
 use super::{By, Fault, Status};
-use crate::carry::contract::{RevokedSession, RevokedToken};
+use crate::contract::{RevokedSession, RevokedToken};
 use crate::pg::Database;
 use crate::runtime::{CLOCK_SKEW, Unavailable, bounded, suffer};
 

@@ -179,7 +179,7 @@ pub struct Imported {
 
 /// `POST /v1/carry/fence` → 200 [`Fence`]. When the answer arrives, every revocation and nonce
 /// that was accepted before is in the next export, and none is accepted until the fence is
-/// lifted or the process restarts.
+/// lifted (`DELETE /v1/carry/fence` → 200 [`Fence`]) or the process restarts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fence {
     pub fenced: bool,

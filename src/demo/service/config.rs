@@ -1,0 +1,164 @@
+//! How a service is configured: by name-value pairs, from the environment or from a file.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::error::{Doing, Exit, Problem, Result};
+use crate::runtime::nonce::MAX_WINDOW;
+use crate::runtime::toggles::{Mode, Modes, Toggle};
+use crate::settings::parse_duration;
+
+/// Names of the variables, in the order of the documentation.
+pub const NAMES: [&str; 13] = [
+    "SERVICE_NAME",
+    "SERVICE_LISTEN",
+    "SERVICE_STATE_DIR",
+    "SERVICE_ADMIN_TOKEN_FILE",
+    "SERVICE_SIGNING_KEY_FILE",
+    "SERVICE_KEK_FILE",
+    "SERVICE_KEY_ID",
+    "SERVICE_ISSUER",
+    "SERVICE_AUDIENCE",
+    "SERVICE_TOKEN_LIFETIME",
+    "SERVICE_NONCE_WINDOW",
+    "SERVICE_LOG_FILE",
+    "DATABASE_URL",
+];
+
+/// Everything that a service needs to know at its start.
+#[derive(Debug, Clone)]
+pub struct ServiceConfig {
+    /// Name of the instance, and of its node of nonces. Unique among all instances.
+    pub name: String,
+    /// `HOST:PORT`; port 0 takes a free one.
+    pub listen: String,
+    pub state_dir: PathBuf,
+    /// The bearer token for `/v1/carry/*`; without it they are closed.
+    pub admin_token_file: Option<PathBuf>,
+    /// PKCS#8 PEM; needed while keys are resolved in memory.
+    pub signing_key_file: Option<PathBuf>,
+    /// Needed while keys are resolved in Postgres.
+    pub kek_file: Option<PathBuf>,
+    pub key_id: String,
+    pub issuer: String,
+    pub audience: String,
+    pub token_lifetime: Duration,
+    /// Nonces per reservation.
+    pub nonce_window: i64,
+    /// Where its log goes; stderr without it.
+    pub log_file: Option<PathBuf>,
+    pub database_url: Option<SecretString>,
+    pub modes: Modes,
+    /// Whether `POST /v1/faults` may break things on purpose.
+    pub faults: bool,
+}
+
+impl ServiceConfig {
+    /// Reads name-value pairs; of two pairs with one name the last wins. An unknown `SERVICE_…`
+    /// or an unknown value of a toggle is an error, other names are passed over.
+    pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self> {
+        let pairs: Vec<(&str, &str)> = pairs.into_iter().collect();
+        if let Some((unknown, _)) = pairs
+            .iter()
+            .find(|(name, _)| name.starts_with("SERVICE_") && !NAMES.contains(name))
+        {
+            return Err(wrong(unknown, "it is not a setting of the service")
+                .next(format!("known: {}", NAMES.join(", "))));
+        }
+        let get = |wanted: &str| {
+            let mut values = pairs.iter().rev().filter(|(name, _)| *name == wanted);
+            values.next().map(|(_, v)| *v).filter(|v| !v.is_empty())
+        };
+        let need = |name: &str| get(name).ok_or_else(|| wrong(name, "it is not set"));
+        let or = |name: &str, default: &str| get(name).unwrap_or(default).to_owned();
+        let path = |name: &str| get(name).map(PathBuf::from);
+        let window = or("SERVICE_NONCE_WINDOW", "1000");
+        let lifetime = or("SERVICE_TOKEN_LIFETIME", "1h");
+        Ok(Self {
+            name: instance_name(need("SERVICE_NAME")?)?,
+            listen: or("SERVICE_LISTEN", "127.0.0.1:8080"),
+            state_dir: PathBuf::from(need("SERVICE_STATE_DIR")?),
+            admin_token_file: path("SERVICE_ADMIN_TOKEN_FILE"),
+            signing_key_file: path("SERVICE_SIGNING_KEY_FILE"),
+            kek_file: path("SERVICE_KEK_FILE"),
+            key_id: or("SERVICE_KEY_ID", "access-tokens"),
+            issuer: or("SERVICE_ISSUER", "https://auth.example"),
+            audience: or("SERVICE_AUDIENCE", "api"),
+            token_lifetime: parse_duration(&lifetime)
+                .map_err(|why| wrong("SERVICE_TOKEN_LIFETIME", &why))?,
+            nonce_window: window
+                .parse()
+                .ok()
+                .filter(|w| (1..=MAX_WINDOW).contains(w))
+                .ok_or_else(|| {
+                    wrong(
+                        "SERVICE_NONCE_WINDOW",
+                        &format!("it is not a number from 1 to {MAX_WINDOW}"),
+                    )
+                })?,
+            log_file: path("SERVICE_LOG_FILE"),
+            database_url: get("DATABASE_URL").map(SecretString::from),
+            modes: Modes::from_pairs(pairs.iter().copied())?,
+            faults: false,
+        })
+    }
+
+    /// Whether any part of the state lives in Postgres.
+    pub fn wants_postgres(&self) -> bool {
+        Toggle::ALL
+            .iter()
+            .any(|t| self.modes.get(*t) == Mode::Postgres)
+    }
+}
+
+fn wrong(name: &str, why: &str) -> Problem {
+    Problem::new(
+        Exit::Config,
+        format!("reading {}", name.escape_debug()),
+        why,
+    )
+}
+
+/// A name that is safe in file names, logs and headers.
+pub(super) fn instance_name(name: &str) -> Result<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+        return Err(wrong(
+            "SERVICE_NAME",
+            "it has characters other than letters, digits, `.`, `_` and `-`, or is too long",
+        ));
+    }
+    Ok(name.to_owned())
+}
+
+/// Reads a file of `NAME=value` lines: blank lines and `#` comments are passed over, `export `
+/// before a name and one pair of quotes around a value are taken off. Values are not shown in
+/// errors.
+pub fn read_env_file(path: &Path) -> Result<Vec<(String, String)>> {
+    let doing = format!("reading {}", path.display());
+    let text = std::fs::read_to_string(path).doing(Exit::Config, &doing)?;
+    let mut pairs = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let Some((name, value)) = line.split_once('=') else {
+            let number = index + 1;
+            return Err(Problem::new(
+                Exit::Config,
+                doing,
+                format!("line {number} is not NAME=value"),
+            ));
+        };
+        let name = name.strip_prefix("export ").unwrap_or(name).trim();
+        let value = value.trim();
+        let unquoted = ['"', '\'']
+            .iter()
+            .find_map(|q| value.strip_prefix(*q)?.strip_suffix(*q));
+        pairs.push((name.to_owned(), unquoted.unwrap_or(value).to_owned()));
+    }
+    Ok(pairs)
+}

@@ -1,0 +1,173 @@
+//! Tokens: what is in them, and the one decision that the service is there for.
+//!
+//! Order: key → signature → claims → token revoked → session revoked. The first thing that is
+//! wrong decides, and whatever cannot be found out denies.
+
+use jiff::Timestamp;
+use jsonwebtoken::errors::ErrorKind;
+use serde::{Deserialize, Serialize};
+
+use super::App;
+use crate::contract::Decision;
+use crate::runtime::CLOCK_SKEW;
+use crate::runtime::resolver::KeyError;
+use crate::runtime::revocation::Status;
+
+/// A token longer than this is not looked at.
+const MAX_TOKEN_BYTES: usize = 8 * 1024;
+
+/// The claims of an access token (RFC 7519); all of them are required, with these types.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Claims {
+    pub iss: String,
+    pub aud: String,
+    pub sub: String,
+    /// Seconds since 1970, as is `exp`.
+    pub iat: i64,
+    pub exp: i64,
+    pub jti: String,
+    /// The session.
+    pub sid: String,
+}
+
+/// Why a token is allowed or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Reason {
+    Ok,
+    RevokedToken,
+    RevokedSession,
+    Expired,
+    BadSignature,
+    Malformed,
+    UnknownKey,
+    KeyLookupFailed,
+    RevocationUnavailable,
+}
+
+impl Reason {
+    pub const ALL: [Reason; 9] = [
+        Reason::Ok,
+        Reason::RevokedToken,
+        Reason::RevokedSession,
+        Reason::Expired,
+        Reason::BadSignature,
+        Reason::Malformed,
+        Reason::UnknownKey,
+        Reason::KeyLookupFailed,
+        Reason::RevocationUnavailable,
+    ];
+
+    /// The `reason_code` of the contract.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Reason::Ok => "ok",
+            Reason::RevokedToken => "revoked_token",
+            Reason::RevokedSession => "revoked_session",
+            Reason::Expired => "expired",
+            Reason::BadSignature => "bad_signature",
+            Reason::Malformed => "malformed",
+            Reason::UnknownKey => "unknown_key",
+            Reason::KeyLookupFailed => "key_lookup_failed",
+            Reason::RevocationUnavailable => "revocation_unavailable",
+        }
+    }
+
+    /// Whether nothing could be said, as opposed to "no".
+    pub const fn cannot_say(self) -> bool {
+        match self {
+            Reason::KeyLookupFailed | Reason::RevocationUnavailable => true,
+            Reason::Ok
+            | Reason::RevokedToken
+            | Reason::RevokedSession
+            | Reason::Expired
+            | Reason::BadSignature
+            | Reason::Malformed
+            | Reason::UnknownKey => false,
+        }
+    }
+}
+
+/// What was found out about a token until the decision was clear.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Known to us; never the mere word of the token.
+    pub kid: Option<String>,
+    /// Of a token whose signature is good.
+    pub claims: Option<Claims>,
+}
+
+impl Found {
+    pub fn decision(&self, reason: Reason) -> Decision {
+        let claim = |of: fn(&Claims) -> &String| self.claims.as_ref().map(|c| of(c).clone());
+        Decision {
+            allow: reason == Reason::Ok,
+            reason_code: reason.as_str().to_owned(),
+            subject: claim(|c| &c.sub),
+            token_id: claim(|c| &c.jti),
+            session_id: claim(|c| &c.sid),
+            kid: self.kid.clone(),
+        }
+    }
+}
+
+/// Decides about a token. Tells the metrics about key look-ups that fail.
+pub(super) async fn decide(app: &App, token: &str, request_id: &str) -> (Reason, Found) {
+    let mut found = Found::default();
+    let claims = match authentic(app, token, request_id, &mut found).await {
+        Ok(claims) => claims,
+        Err(reason) => return (reason, found),
+    };
+    let status = app.revocations.check(&claims.jti, &claims.sid).await;
+    found.claims = Some(claims);
+    let reason = match status {
+        Ok(Status::NotRevoked) => Reason::Ok,
+        Ok(Status::TokenRevoked) => Reason::RevokedToken,
+        Ok(Status::SessionRevoked) => Reason::RevokedSession,
+        Err(e) => {
+            tracing::warn!(event = "revocation_unavailable", instance = app.name(), request_id, error = %e);
+            Reason::RevocationUnavailable
+        }
+    };
+    (reason, found)
+}
+
+/// The claims of a token that one of our keys signed and that has not expired.
+pub(super) async fn authentic(
+    app: &App,
+    token: &str,
+    request_id: &str,
+    found: &mut Found,
+) -> Result<Claims, Reason> {
+    if token.len() > MAX_TOKEN_BYTES {
+        return Err(Reason::Malformed);
+    }
+    let header = jsonwebtoken::decode_header(token).map_err(|_| Reason::Malformed)?;
+    // RFC 7515, section 4.1.11: extensions that are critical and not understood are refused.
+    let (Some(kid), None) = (header.kid, header.crit) else {
+        return Err(Reason::Malformed);
+    };
+    let key = match app.keys.verifying(&kid).await {
+        Ok(key) => key,
+        Err(KeyError::Unknown) => return Err(Reason::UnknownKey),
+        Err(KeyError::Unavailable(e)) => {
+            app.metrics.key_lookup_failures.inc();
+            tracing::warn!(event = "key_lookup_failed", instance = app.name(), request_id, error = %e);
+            return Err(Reason::KeyLookupFailed);
+        }
+    };
+    found.kid = Some(kid);
+    let claims: Claims = key
+        .decode(token, &app.config.issuer, &app.config.audience)
+        .map_err(|e| match e.kind() {
+            ErrorKind::InvalidSignature => Reason::BadSignature,
+            ErrorKind::ExpiredSignature => Reason::Expired,
+            // Another algorithm than the key's, claims that are missing, of another type, or
+            // meant for somebody else.
+            _ => Reason::Malformed,
+        })?;
+    let from_the_future = claims.iat > Timestamp::now().as_second() + CLOCK_SKEW.as_secs() as i64;
+    if from_the_future || claims.jti.is_empty() || claims.sid.is_empty() {
+        return Err(Reason::Malformed);
+    }
+    Ok(claims)
+}
