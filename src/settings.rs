@@ -286,6 +286,16 @@ impl Settings {
         }
     }
 
+    /// The environment of a command that needs only a database: that of `--env`; without it none
+    /// where `--database-url` names the database or there are none, else the only one there is.
+    pub fn environment_of_database(&self) -> Result<Option<&Environment>> {
+        let needless = self.database_url.is_some() || self.config.environments.is_empty();
+        if self.env_name.is_none() && needless {
+            return Ok(None);
+        }
+        self.environment(None).map(Some)
+    }
+
     /// The environment called `name`, else the one of `--env`, else the only one there is.
     pub fn environment(&self, name: Option<&str>) -> Result<&Environment> {
         let all = &self.config.environments;

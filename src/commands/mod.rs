@@ -18,7 +18,8 @@ mod written;
 use clap::{Parser, Subcommand};
 
 use crate::error::{Exit, Problem, Result};
-use crate::settings::{GlobalArgs, Settings};
+use crate::pg::Database;
+use crate::settings::{Environment, GlobalArgs, Settings};
 use crate::ui::Ui;
 
 /// Moves a service's security runtime onto Postgres while it runs, proves that it worked, and
@@ -83,6 +84,16 @@ impl Command {
 pub struct Context {
     pub settings: Settings,
     pub ui: Ui,
+}
+
+impl Context {
+    /// The database to work on and the environment that it belongs to, if it is one's. Nothing
+    /// is sent yet; a weak connection is warned of.
+    pub fn database(&self) -> Result<(Database, Option<&Environment>)> {
+        let environment = self.settings.environment_of_database()?;
+        let database = Database::resolve(&self.settings, environment, &|weak| self.ui.warn(weak))?;
+        Ok((database, environment))
+    }
 }
 
 /// Runs a parsed command line to its exit status. Never panics on bad input.

@@ -1,1 +1,21 @@
 //! Migrations: files → checks → plan → apply → history.
+//!
+//! Data model, file names, checksums and the history table are those of `refinery`, so that
+//! `refinery_cli` can go on where dbctl stopped, and the other way round.
+
+mod apply;
+mod connection;
+mod create;
+mod failure;
+mod files;
+mod history;
+mod locks;
+mod statements;
+mod validate;
+
+pub use apply::{Event, Options, Outcome, apply};
+pub use create::create;
+pub use files::{File, Source, load, read};
+pub use history::{Entry, Record, State, Status, status};
+pub use locks::{Blocked, Holder};
+pub use validate::{Validation, validate};

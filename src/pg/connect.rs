@@ -85,6 +85,13 @@ impl Database {
         &self.options
     }
 
+    /// The database's name; the user's where none was given, as libpq does it.
+    pub fn name(&self) -> &str {
+        self.options
+            .get_database()
+            .unwrap_or(self.options.get_username())
+    }
+
     /// The server's version as it says it, such as `17.5`, without the packager's words.
     pub async fn server_version(&self) -> Result<String> {
         let version: String =
@@ -120,7 +127,7 @@ impl std::fmt::Display for Database {
     /// `user@host:port/database`, never a password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let o = &self.options;
-        let database = o.get_database().unwrap_or(o.get_username());
+        let database = self.name();
         match o.get_socket() {
             Some(socket) => write!(f, "{}@{}/{database}", o.get_username(), socket.display()),
             None => write!(

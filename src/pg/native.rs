@@ -30,16 +30,17 @@ impl Native {
     pub async fn start(bin: Option<&Path>) -> Result<Self> {
         let programs = Programs::find(bin)?;
         let made = tokio::task::spawn_blocking(move || start(&programs));
-        let (server, folder, options, version) = made
+        let (server, folder, options) = made
             .await
             .map_err(|e| Problem::new(Exit::Failed, DOING, e))??;
         let mut native = Self {
             database: Database::from_options(options, 4),
-            version,
+            version: String::new(),
             server,
             _folder: folder,
         };
         native.wait_until_ready().await?;
+        native.version = native.database.server_version().await?;
         Ok(native)
     }
 
@@ -205,7 +206,7 @@ fn folders() -> Vec<PathBuf> {
         .collect()
 }
 
-fn start(programs: &Programs) -> Result<(Server, Temporary, PgConnectOptions, String)> {
+fn start(programs: &Programs) -> Result<(Server, Temporary, PgConnectOptions)> {
     let user = Unprivileged::choose()?;
     let folder = Temporary::create(&end_leftover)?;
     user.give(folder.path())?;
@@ -219,9 +220,6 @@ fn start(programs: &Programs) -> Result<(Server, Temporary, PgConnectOptions, St
         .args(auth)
         .current_dir(folder.path());
     run(initdb)?;
-    let version =
-        std::fs::read_to_string(data.join("PG_VERSION")).doing(Exit::Unavailable, DOING)?;
-
     let log = std::fs::File::create(folder.path().join("log")).doing(Exit::Unavailable, DOING)?;
     let also_log = log.try_clone().doing(Exit::Unavailable, DOING)?;
     let port = port()?;
@@ -273,7 +271,7 @@ fn start(programs: &Programs) -> Result<(Server, Temporary, PgConnectOptions, St
         pg_ctl: programs.pg_ctl.clone(),
         data,
     };
-    Ok((server, folder, options, version.trim().to_owned()))
+    Ok((server, folder, options))
 }
 
 /// On Unix the folder's mode keeps others out; elsewhere a random password does, handed to

@@ -242,20 +242,28 @@ impl Ui {
 
     fn problem_text(&self, problem: &Problem) -> String {
         let mut screen = self.status_screen();
-        let word = screen.tone(Tone::Bad, "error:");
-        let _ = writeln!(screen, "{word} {problem}");
-        let _ = place_and_hint(&mut screen, problem, self.color_err);
-        for other in problem.all_related() {
-            let _ = writeln!(screen, "{word} {}", other.cause());
-            let _ = place_and_hint(&mut screen, other, self.color_err);
-        }
+        let _ = screen.problem(problem);
         screen.into_string()
     }
 }
 
-fn place_and_hint(screen: &mut Screen, problem: &Problem, color: bool) -> fmt::Result {
+impl Screen {
+    /// A problem with its place in the file and what to do next, then those related to it.
+    pub fn problem(&mut self, problem: &Problem) -> fmt::Result {
+        let word = self.tone(Tone::Bad, "error:");
+        writeln!(self, "{word} {problem}")?;
+        place_and_hint(self, problem)?;
+        for other in problem.all_related() {
+            writeln!(self, "{word} {}", other.cause())?;
+            place_and_hint(self, other)?;
+        }
+        Ok(())
+    }
+}
+
+fn place_and_hint(screen: &mut Screen, problem: &Problem) -> fmt::Result {
     if problem.line_column().is_some() {
-        let theme = if color {
+        let theme = if screen.color {
             miette::GraphicalTheme::unicode()
         } else {
             miette::GraphicalTheme::unicode_nocolor()

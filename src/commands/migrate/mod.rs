@@ -1,11 +1,60 @@
-use clap::Args;
+//! `dbctl migrate`: the files, their history, and running them.
+
+mod apply;
+mod list;
+mod new;
+mod validate;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
 
 use super::Context;
-use crate::error::{Exit, Problem, Result};
+use crate::error::{Exit, Result};
+use crate::migrate::Source;
 
 #[derive(Debug, Args)]
-pub struct MigrateArgs {}
+#[command(
+    after_help = "Example:\n  dbctl migrate list\n  dbctl migrate validate --dir migrations\n  dbctl --env staging migrate apply"
+)]
+pub struct MigrateArgs {
+    #[command(subcommand)]
+    command: MigrateCommand,
+}
 
-pub async fn run(_args: MigrateArgs, _context: &Context) -> Result<Exit> {
-    Err(Problem::new(Exit::Failed, "migrate", "under construction"))
+#[derive(Debug, Subcommand)]
+enum MigrateCommand {
+    /// Create a migration file with the next number
+    New(new::NewArgs),
+    /// Show which migrations are pending, applied, missing or divergent
+    #[command(alias = "status")]
+    List(list::ListArgs),
+    /// Check the files and run them all on a scratch database
+    Validate(validate::ValidateArgs),
+    /// Apply what is pending
+    #[command(alias = "up")]
+    Apply(apply::ApplyArgs),
+}
+
+/// Where the migrations come from.
+#[derive(Debug, Args)]
+struct SourceArgs {
+    /// Folder of migrations [default: migrations.dir of the settings, else those in dbctl]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+impl SourceArgs {
+    fn source(&self, context: &Context) -> Source {
+        Source::resolve(self.dir.as_deref(), &context.settings)
+    }
+}
+
+pub async fn run(args: MigrateArgs, context: &Context) -> Result<Exit> {
+    match args.command {
+        MigrateCommand::New(args) => new::run(args, context),
+        MigrateCommand::List(args) => list::run(args, context).await,
+        MigrateCommand::Validate(args) => validate::run(args, context).await,
+        MigrateCommand::Apply(args) => apply::run(args, context).await,
+    }
 }
