@@ -1,3 +1,9 @@
 //! Carry-over: taking live state across a switch, both ways, and the rollback kit.
 
+pub mod client;
+pub mod kit;
+pub mod merge;
+pub mod over;
+pub mod postgres;
+
 pub use crate::contract;

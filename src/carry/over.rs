@@ -1,0 +1,637 @@
+//! The sequences that take live state across a switch.
+//!
+//! Targets are asked in parallel, and each call is bounded in time: one that hangs never holds
+//! up the others. Everything merges by union and maximum, so each sequence may be repeated.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::client::{CallFailed, Failure, ServiceClient, age};
+use super::contract::{Health, Imported, Snapshot};
+use super::kit::{self, Kit};
+use super::merge::{Counts, merge, with_margin};
+use super::postgres;
+use crate::error::{Exit, Problem, Result};
+use crate::pg::Database;
+use crate::runtime::toggles::{Mode, Modes, Toggle};
+use crate::settings::{Environment, Target};
+
+/// How long a rollback waits for a fence.
+const FENCE_BACK: Duration = Duration::from_millis(200);
+/// How long a rollback waits for what is new in Postgres.
+const DELTA_BACK: Duration = Duration::from_millis(300);
+/// How long reading all of Postgres may take.
+const READ_POSTGRES: Duration = Duration::from_secs(30);
+/// How often the kit is filled from all of Postgres instead of from what is new.
+const COMPLETE_EVERY: Duration = Duration::from_secs(60);
+
+/// Targets and the way to talk to them.
+#[derive(Debug, Clone)]
+pub struct Fleet {
+    members: Vec<Member>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Member {
+    pub target: Target,
+    pub client: ServiceClient,
+}
+
+impl Fleet {
+    /// `targets` of `env`, asked with its administrator's token. Nothing is sent yet.
+    pub fn new(env: &Environment, targets: &[&Target]) -> Result<Self> {
+        let clients = ServiceClient::each(env, targets)?;
+        let members = targets
+            .iter()
+            .zip(clients)
+            .map(|(target, client)| Member {
+                target: (*target).clone(),
+                client,
+            })
+            .collect();
+        Ok(Self { members })
+    }
+
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Does `ask` on all of them at once; the answers stand in the order of the members.
+    pub async fn all<'a, T, F>(&'a self, ask: impl Fn(&'a Member) -> F) -> Vec<(&'a Member, T)>
+    where
+        F: Future<Output = T>,
+    {
+        let asked = self.members.iter().map(|m| {
+            let answer = ask(m);
+            async move { (m, answer.await) }
+        });
+        futures_util::future::join_all(asked).await
+    }
+}
+
+/// The database that takes part, and the logical key that imported public keys belong to.
+#[derive(Debug, Clone, Copy)]
+pub struct Store<'a> {
+    pub database: &'a Database,
+    pub key_id: &'a str,
+}
+
+/// What happens meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    Read { from: String, counts: Counts },
+    Fenced { target: String },
+    Imported { into: String, added: Imported },
+    Placed { target: String },
+    Unfenced { target: String },
+    /// Somebody did not do its part, and the sequence goes on without.
+    Without { target: String, why: String },
+}
+
+/// Told of each [`Progress`].
+pub type Tell<'a> = &'a (dyn Fn(Progress) + Send + Sync);
+
+/// What was carried.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Carried {
+    /// What there is now on the side that was carried to.
+    pub counts: Counts,
+    /// What was new there.
+    pub added: Imported,
+    pub source: Source,
+    /// Targets that did not do their part, and why; the sequence went on without them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<Without>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Without {
+    pub target: String,
+    pub why: String,
+}
+
+/// Where it came from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "from", rename_all = "lowercase")]
+pub enum Source {
+    /// From the running targets.
+    Targets,
+    /// From Postgres, which answered.
+    Postgres,
+    /// From the rollback kit, since Postgres did not answer: as it was `age_ms` ago, with a
+    /// margin on the nonce tops.
+    Kit { age_ms: u64, why: String },
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Source::Targets => f.write_str("from the targets"),
+            Source::Postgres => f.write_str("from Postgres"),
+            Source::Kit { age_ms, .. } => write!(
+                f,
+                "from the rollback kit, {:.1} s old",
+                Duration::from_millis(*age_ms).as_secs_f64()
+            ),
+        }
+    }
+}
+
+/// Exchanges what targets in a local mode and Postgres know, without switching anything:
+/// revocations and public keys both ways, watermarks towards Postgres. Refreshes the kit and
+/// places it in the state directories.
+///
+/// # Errors
+/// When Postgres does not answer. A target that does not is in [`Carried::without`].
+pub async fn sync(fleet: &Fleet, store: Store<'_>, kit: &Kit, tell: Tell<'_>) -> Result<Carried> {
+    let mut without = Vec::new();
+    let local = locals(fleet, &mut without, tell).await;
+    let exports = exports(&local, &mut without, tell).await;
+    let added = import_all(store, &exports, tell).await?;
+    let (known, complete) = read_postgres(store, kit, tell).await?;
+    let all = merge([&known].into_iter().chain(&exports));
+    let all = Snapshot {
+        taken_at: known.taken_at,
+        ..all
+    };
+    kit.refresh(&all, complete)?;
+    let kept = kept(kit)?;
+    // Not the watermarks: the node itself keeps them, and a margin added each time would run away.
+    publish(&local, &without_watermarks(&kept), &mut without, tell).await;
+    for (member, placed) in place_everywhere(fleet, with_margin(&kept, 1)).await {
+        if let Err(problem) = placed {
+            note(&mut without, member, problem, tell);
+        }
+    }
+    Ok(Carried {
+        counts: Counts::of(&kept),
+        added,
+        source: Source::Targets,
+        without,
+    })
+}
+
+/// Before `flipping` is switched to Postgres: everything that they know is in Postgres, read back
+/// and compared, and every live verifier of `everyone` knows Postgres's keys (P2, P3).
+///
+/// Leaves `flipping` fenced: their restart lifts it. If the switch does not go on, call
+/// [`unfence`].
+///
+/// # Errors
+/// Anything that is not certain. The fence is lifted again and nothing was switched.
+pub async fn forward(
+    flipping: &Fleet,
+    everyone: &Fleet,
+    store: Store<'_>,
+    kit: &Kit,
+    tell: Tell<'_>,
+) -> Result<Carried> {
+    // Keys first, both ways, while everything still works: no look-up gap.
+    let mut without = Vec::new();
+    let local = locals(everyone, &mut without, tell).await;
+    let signers = exports(&local, &mut without, tell).await;
+    must_answer(flipping, &without)?;
+    import_all(store, &signers, tell).await?;
+    let (known, _) = all_of_postgres(store, tell).await?;
+    let unpublished = publish(&local, &without_watermarks(&known), &mut without, tell).await;
+    if let Some((target, why)) = unpublished {
+        return Err(Problem::new(
+            Exit::Unavailable,
+            format!("publishing the keys of Postgres to {target}"),
+            why,
+        )
+        .next("nothing was switched: tokens that Postgres's key signs could not be verified there"));
+    }
+
+    let done = carry_fenced(flipping, store, kit, tell).await;
+    match done {
+        Ok((counts, added)) => Ok(Carried {
+            counts,
+            added,
+            source: Source::Targets,
+            without,
+        }),
+        Err(problem) => {
+            unfence(flipping, tell).await;
+            Err(problem)
+        }
+    }
+}
+
+/// Fence, export, import, read back.
+async fn carry_fenced(
+    flipping: &Fleet,
+    store: Store<'_>,
+    kit: &Kit,
+    tell: Tell<'_>,
+) -> Result<(Counts, Imported)> {
+    for (member, fenced) in flipping.all(|m| m.client.fence(true)).await {
+        fenced?;
+        tell(Progress::Fenced {
+            target: member.target.name.clone(),
+        });
+    }
+    let mut taken = Vec::new();
+    for (_, export) in flipping.all(|m| m.client.export()).await {
+        taken.push(export?);
+    }
+    for export in &taken {
+        tell(Progress::Read {
+            from: export.source.clone(),
+            counts: Counts::of(export),
+        });
+    }
+    let added = import_all(store, &taken, tell).await?;
+    let everything = merge(&taken);
+    let missing = postgres::missing(store.database, &everything).await?;
+    if let Some(example) = missing.first() {
+        return Err(Problem::new(
+            Exit::Failed,
+            "comparing Postgres with what was exported",
+            format!(
+                "{} revocations are not there, {} is one of them",
+                missing.len(),
+                example.escape_debug()
+            ),
+        )
+        .next("nothing was switched; is something else deleting revocations?"));
+    }
+    let (known, complete) = all_of_postgres(store, tell).await?;
+    kit.refresh(&known, complete)?;
+    Ok((Counts::of(&everything), added))
+}
+
+/// Before `flipping` is switched to local modes: takes the last delta from Postgres if it answers
+/// at once, else the kit with a margin, and places it where the targets read it at their start.
+/// Never waits longer than half a second for anybody, and works with everything else gone (P7).
+///
+/// Returns the snapshot that was placed, for [`settle`].
+///
+/// # Errors
+/// When neither Postgres nor the kit can be read, or a target's state directory cannot be written.
+pub async fn back(
+    flipping: &Fleet,
+    store: Option<Store<'_>>,
+    kit: &Kit,
+    tell: Tell<'_>,
+) -> Result<(Carried, Snapshot)> {
+    let mut without = Vec::new();
+    for (member, fenced) in flipping
+        .all(|m| async { m.client.within(FENCE_BACK).fence(true).await })
+        .await
+    {
+        match fenced {
+            Ok(_) => tell(Progress::Fenced {
+                target: member.target.name.clone(),
+            }),
+            Err(e) => note(&mut without, member, e.failure, tell),
+        }
+    }
+    let (snapshot, source) = newest(store, kit).await?;
+    tell(Progress::Read {
+        from: source.to_string(),
+        counts: Counts::of(&snapshot),
+    });
+    for (member, placed) in place_everywhere(flipping, snapshot.clone()).await {
+        placed?;
+        tell(Progress::Placed {
+            target: member.target.name.clone(),
+        });
+    }
+    let carried = Carried {
+        counts: Counts::of(&snapshot),
+        added: Imported::default(),
+        source,
+        without,
+    };
+    Ok((carried, snapshot))
+}
+
+/// After the restart in local modes: imports over HTTP once more (a service may not have found
+/// its file), exchanges the new signers' keys among the targets and with Postgres where that
+/// answers, and lifts the fence.
+pub async fn settle(
+    fleet: &Fleet,
+    store: Option<Store<'_>>,
+    snapshot: &Snapshot,
+    tell: Tell<'_>,
+) -> Carried {
+    let mut without = Vec::new();
+    let members: Vec<&Member> = fleet.members.iter().collect();
+    let exports = exports(&members, &mut without, tell).await;
+    if let Some(store) = store {
+        let imported = tokio::time::timeout(FENCE_BACK + DELTA_BACK, async {
+            import_all(store, &exports, tell).await
+        });
+        let why = match imported.await {
+            Ok(Ok(_)) => None,
+            Ok(Err(problem)) => Some(problem.to_string()),
+            Err(_) => Some("no answer in time".to_owned()),
+        };
+        if let Some(why) = why {
+            let target = postgres::SOURCE.to_owned();
+            tell(Progress::Without {
+                target: target.clone(),
+                why: why.clone(),
+            });
+            without.push(Without { target, why });
+        }
+    }
+    let others = without_watermarks(&merge(&exports));
+    let all = merge([snapshot, &others]);
+    let mut added = Imported::default();
+    for (member, imported) in fleet.all(|m| m.client.import(&all)).await {
+        match imported {
+            Ok(new) => {
+                add(&mut added, new);
+                tell(Progress::Imported {
+                    into: member.target.name.clone(),
+                    added: new,
+                });
+            }
+            Err(e) => note(&mut without, member, e.failure, tell),
+        }
+    }
+    for (target, why) in unfence(fleet, tell).await {
+        without.push(Without { target, why });
+    }
+    Carried {
+        counts: Counts::of(&all),
+        added,
+        source: Source::Targets,
+        without,
+    }
+}
+
+/// Lets `fleet` accept revocations and nonces again; best effort. Returns whom it did not reach.
+pub async fn unfence(fleet: &Fleet, tell: Tell<'_>) -> Vec<(String, String)> {
+    let mut unreached = Vec::new();
+    for (member, done) in fleet.all(|m| m.client.fence(false)).await {
+        let target = member.target.name.clone();
+        match done {
+            Ok(_) => tell(Progress::Unfenced { target }),
+            Err(e) => {
+                let why = e.failure.to_string();
+                tell(Progress::Without {
+                    target: target.clone(),
+                    why: why.clone(),
+                });
+                unreached.push((target, why));
+            }
+        }
+    }
+    unreached
+}
+
+/// The members that keep a part of their state locally. Those that do not answer are noted.
+async fn locals<'a>(
+    fleet: &'a Fleet,
+    without: &mut Vec<Without>,
+    tell: Tell<'_>,
+) -> Vec<&'a Member> {
+    let mut local = Vec::new();
+    for (member, health) in fleet.all(|m| m.client.health()).await {
+        match health {
+            Ok(Health { modes, .. }) if keeps_local_state(&modes) => local.push(member),
+            Ok(_) => {}
+            Err(e) => note(without, member, e.failure, tell),
+        }
+    }
+    local
+}
+
+fn keeps_local_state(modes: &Modes) -> bool {
+    [Toggle::KeyResolver, Toggle::Revocation, Toggle::NonceStore]
+        .iter()
+        .any(|t| modes.get(*t) != Mode::Postgres)
+}
+
+async fn exports(
+    members: &[&Member],
+    without: &mut Vec<Without>,
+    tell: Tell<'_>,
+) -> Vec<Snapshot> {
+    let asked = members.iter().map(|m| async { (*m, m.client.export().await) });
+    let mut taken = Vec::new();
+    for (member, export) in futures_util::future::join_all(asked).await {
+        match export {
+            Ok(export) => {
+                tell(Progress::Read {
+                    from: member.target.name.clone(),
+                    counts: Counts::of(&export),
+                });
+                taken.push(export);
+            }
+            Err(e) => note(without, member, e.failure, tell),
+        }
+    }
+    taken
+}
+
+async fn import_all(store: Store<'_>, exports: &[Snapshot], tell: Tell<'_>) -> Result<Imported> {
+    if exports.is_empty() {
+        return Ok(Imported::default());
+    }
+    let added = postgres::import(store.database, store.key_id, &merge(exports)).await?;
+    tell(Progress::Imported {
+        into: postgres::SOURCE.into(),
+        added,
+    });
+    Ok(added)
+}
+
+/// Imports `known` into `members`. Returns the first one that lives and did not take it.
+async fn publish(
+    members: &[&Member],
+    known: &Snapshot,
+    without: &mut Vec<Without>,
+    tell: Tell<'_>,
+) -> Option<(String, Failure)> {
+    let asked = members
+        .iter()
+        .map(|m| async { (*m, m.client.import(known).await) });
+    let mut refused = None;
+    for (member, imported) in futures_util::future::join_all(asked).await {
+        match imported {
+            Ok(added) => tell(Progress::Imported {
+                into: member.target.name.clone(),
+                added,
+            }),
+            Err(CallFailed { failure, .. }) => {
+                note(without, member, &failure, tell);
+                refused.get_or_insert((member.target.name.clone(), failure));
+            }
+        }
+    }
+    refused
+}
+
+/// Those that are to be switched must have answered: what they alone know would be lost.
+fn must_answer(flipping: &Fleet, without: &[Without]) -> Result<()> {
+    let silent = without
+        .iter()
+        .find(|w| flipping.members.iter().any(|m| m.target.name == w.target));
+    match silent {
+        None => Ok(()),
+        Some(w) => Err(Problem::new(
+            Exit::Unavailable,
+            format!("taking the state of {} over", w.target),
+            &w.why,
+        )
+        .next("nothing was switched: what this target alone knows would be lost")),
+    }
+}
+
+async fn all_of_postgres(store: Store<'_>, tell: Tell<'_>) -> Result<(Snapshot, bool)> {
+    let known = in_time(READ_POSTGRES, store, postgres::export(store.database)).await?;
+    tell(Progress::Read {
+        from: postgres::SOURCE.into(),
+        counts: Counts::of(&known),
+    });
+    Ok((known, true))
+}
+
+/// What is new in Postgres since the kit was fresh, or all of it every now and then.
+async fn read_postgres(store: Store<'_>, kit: &Kit, tell: Tell<'_>) -> Result<(Snapshot, bool)> {
+    let now = Timestamp::now();
+    let fresh = kit
+        .load()?
+        .filter(|k| k.complete_at.is_some_and(|at| age(at, now) < COMPLETE_EVERY));
+    let Some(kept) = fresh else {
+        return all_of_postgres(store, tell).await;
+    };
+    let since = postgres::export_since(store.database, kept.snapshot.taken_at);
+    let known = in_time(READ_POSTGRES, store, since).await?;
+    tell(Progress::Read {
+        from: postgres::SOURCE.into(),
+        counts: Counts::of(&known),
+    });
+    Ok((known, false))
+}
+
+async fn in_time(
+    limit: Duration,
+    store: Store<'_>,
+    read: impl Future<Output = Result<Snapshot>>,
+) -> Result<Snapshot> {
+    tokio::time::timeout(limit, read).await.unwrap_or_else(|_| {
+        Err(Problem::new(
+            Exit::Unavailable,
+            format!("reading what to carry over from {}", store.database),
+            format!("no answer within {} ms", limit.as_millis()),
+        ))
+    })
+}
+
+/// The newest state for going back: the kit with what is new in Postgres, one window of margin
+/// on top; or the kit alone with a margin for its age.
+async fn newest(store: Option<Store<'_>>, kit: &Kit) -> Result<(Snapshot, Source)> {
+    // A damaged kit is no reason to stay where we are as long as Postgres has everything.
+    let kept = kit.load();
+    let from_postgres = match store {
+        None => Err("no database is known here".to_owned()),
+        Some(store) => {
+            let read = async {
+                match &kept {
+                    Ok(Some(k)) if k.complete_at.is_some() => {
+                        postgres::export_since(store.database, k.snapshot.taken_at).await
+                    }
+                    Ok(_) | Err(_) => postgres::export(store.database).await,
+                }
+            };
+            in_time(DELTA_BACK, store, read)
+                .await
+                .map_err(|problem| problem.cause().to_owned())
+        }
+    };
+    match (from_postgres, kept) {
+        (Ok(known), Ok(Some(k))) => {
+            let all = merge([&k.snapshot, &known]);
+            Ok((with_margin(&all, 1), Source::Postgres))
+        }
+        (Ok(known), Ok(None) | Err(_)) => Ok((with_margin(&known, 1), Source::Postgres)),
+        (Err(why), Ok(Some(k))) => {
+            let now = Timestamp::now();
+            let old = age(k.snapshot.taken_at, now).as_millis();
+            let age_ms = u64::try_from(old).unwrap_or(u64::MAX);
+            Ok((k.for_going_back(now), Source::Kit { age_ms, why }))
+        }
+        (Err(why), Ok(None)) => Err(Problem::new(
+            Exit::Unavailable,
+            "taking what was revoked back",
+            format!("Postgres does not answer ({why}) and there is no rollback kit"),
+        )
+        .next("nothing was switched: without either, revoked tokens would be accepted again")),
+        (Err(why), Err(problem)) => Err(Problem::new(
+            Exit::Unavailable,
+            "taking what was revoked back",
+            format!("Postgres does not answer ({why}) and the rollback kit cannot be read"),
+        )
+        .next("nothing was switched: without either, revoked tokens would be accepted again")
+        .related([problem])),
+    }
+}
+
+fn kept(kit: &Kit) -> Result<Snapshot> {
+    let kept = kit.load()?;
+    kept.map(|k| k.snapshot).ok_or_else(|| {
+        Problem::new(
+            Exit::Failed,
+            format!("reading the rollback kit {}", kit.path().display()),
+            "it is gone although it was just written",
+        )
+    })
+}
+
+fn without_watermarks(snapshot: &Snapshot) -> Snapshot {
+    Snapshot {
+        watermarks: Vec::new(),
+        ..snapshot.clone()
+    }
+}
+
+/// Writes `carry.json` for all members at once, off the asynchronous threads.
+async fn place_everywhere(fleet: &Fleet, snapshot: Snapshot) -> Vec<(&Member, Result<()>)> {
+    let snapshot = std::sync::Arc::new(snapshot);
+    fleet
+        .all(|m| {
+            let (dir, snapshot) = (m.target.state_dir.clone(), snapshot.clone());
+            async move {
+                let placing = tokio::task::spawn_blocking(move || kit::place(&dir, &snapshot));
+                placing.await.unwrap_or_else(|e| {
+                    Err(Problem::new(Exit::Failed, "placing the rollback kit", e))
+                })
+            }
+        })
+        .await
+}
+
+fn note(
+    without: &mut Vec<Without>,
+    member: &Member,
+    why: impl std::fmt::Display,
+    tell: Tell<'_>,
+) {
+    let noted = Without {
+        target: member.target.name.clone(),
+        why: why.to_string(),
+    };
+    tell(Progress::Without {
+        target: noted.target.clone(),
+        why: noted.why.clone(),
+    });
+    without.push(noted);
+}
+
+fn add(total: &mut Imported, new: Imported) {
+    total.tokens_added += new.tokens_added;
+    total.sessions_added += new.sessions_added;
+    total.keys_added += new.keys_added;
+    total.watermarks_raised += new.watermarks_raised;
+}

@@ -1,0 +1,409 @@
+//! Taking state out of Postgres and into it. Both directions only ever add: a union of
+//! revocations and keys, a maximum of watermarks. So a repeated import changes nothing.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use sqlx::{PgConnection, Row};
+
+use super::contract::{Imported, RevokedSession, RevokedToken, Snapshot, Watermark};
+use crate::error::{Exit, Problem, Result};
+use crate::pg::{Database, problem};
+
+/// What a snapshot of Postgres calls itself.
+pub const SOURCE: &str = "postgres";
+
+/// Rows in one statement: small enough that no lock is held long.
+const BATCH: usize = 2_000;
+
+/// How far a delta looks back beyond the moment that it starts from: clocks differ, and a
+/// transaction that was open then may have committed later.
+const OVERLAP: std::time::Duration = std::time::Duration::from_secs(5 * 60);
+
+/// The allowed difference of clocks: a revocation is carried until its token has been expired
+/// for this long.
+pub const CLOCK_SKEW: std::time::Duration = std::time::Duration::from_secs(5 * 60);
+
+/// Everything that somebody without Postgres would need: revocations whose tokens may still be
+/// accepted by somebody, watermarks, public keys.
+///
+/// # Errors
+/// Unreachable, a missing privilege, or a server that is a standby: its answer may be behind.
+pub async fn export(database: &Database) -> Result<Snapshot> {
+    read(database, None).await
+}
+
+/// As [`export`], with only those revocations that were added since about `since`: what is older
+/// is in the rollback kit already.
+pub async fn export_since(database: &Database, since: Timestamp) -> Result<Snapshot> {
+    read(database, Some(since)).await
+}
+
+async fn read(database: &Database, since: Option<Timestamp>) -> Result<Snapshot> {
+    // The stamp is from before the first read, so that a later delta starts early enough.
+    let taken_at = Timestamp::now();
+    let doing = format!("reading what to carry over from {database}");
+    let keys = crate::keys::public_keys(database).await?;
+    let since = since
+        .and_then(|t| t.checked_sub(OVERLAP).ok())
+        .map_or(i64::MIN, Timestamp::as_microsecond);
+    let mut c = database
+        .pool()
+        .acquire()
+        .await
+        .map_err(|e| problem(&doing, &e))?;
+    let read = async {
+        Ok::<_, sqlx::Error>((
+            is_standby(&mut c).await?,
+            revoked_tokens(&mut c, since).await?,
+            revoked_sessions(&mut c, since).await?,
+            watermarks(&mut c).await?,
+        ))
+    };
+    let (standby, revoked_tokens, revoked_sessions, watermarks) =
+        read.await.map_err(|e| problem(&doing, &e))?;
+    if standby {
+        return Err(Problem::new(
+            Exit::Unavailable,
+            doing,
+            "this server is a standby: what it says may be behind",
+        )
+        .next("connect to the primary"));
+    }
+    Ok(Snapshot {
+        schema: Snapshot::SCHEMA.into(),
+        taken_at,
+        source: SOURCE.into(),
+        revoked_tokens,
+        revoked_sessions,
+        watermarks,
+        keys,
+    })
+}
+
+async fn is_standby(c: &mut PgConnection) -> sqlx::Result<bool> {
+    sqlx::query_scalar("SELECT pg_catalog.pg_is_in_recovery()")
+        .fetch_one(c)
+        .await
+}
+
+/// Times travel as microseconds since 1970, Postgres's own resolution.
+const REVOKED_TOKENS: &str = "\
+    SELECT token_id AS id, reason,
+           (extract(epoch FROM revoked_at) * 1000000)::bigint AS revoked,
+           (extract(epoch FROM least(expires_at, timestamptz '9999-01-01 00:00Z')) * 1000000)::bigint AS expires
+      FROM security.revoked_tokens
+     WHERE expires_at >= now() - $1 * interval '1 second'
+       AND revoked_at >= CASE WHEN $2 > 0 THEN timestamptz 'epoch' + $2 * interval '1 microsecond'
+                              ELSE '-infinity' END
+       AND isfinite(revoked_at)";
+
+const REVOKED_SESSIONS: &str = "\
+    SELECT session_id AS id, reason,
+           (extract(epoch FROM revoked_at) * 1000000)::bigint AS revoked,
+           (extract(epoch FROM least(expires_at, timestamptz '9999-01-01 00:00Z')) * 1000000)::bigint AS expires
+      FROM security.revoked_sessions
+     WHERE expires_at >= now() - $1 * interval '1 second'
+       AND revoked_at >= CASE WHEN $2 > 0 THEN timestamptz 'epoch' + $2 * interval '1 microsecond'
+                              ELSE '-infinity' END
+       AND isfinite(revoked_at)";
+
+struct Revocation {
+    id: String,
+    revoked_at: Timestamp,
+    expires_at: Timestamp,
+    reason: Option<String>,
+}
+
+async fn revocations(
+    c: &mut PgConnection,
+    sql: &'static str,
+    since_us: i64,
+) -> sqlx::Result<Vec<Revocation>> {
+    let rows = sqlx::query(sql)
+        .bind(CLOCK_SKEW.as_secs_f64())
+        .bind(since_us)
+        .fetch_all(c)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Revocation {
+                id: row.try_get("id")?,
+                revoked_at: timestamp(row.try_get("revoked")?)?,
+                expires_at: timestamp(row.try_get("expires")?)?,
+                reason: row.try_get("reason")?,
+            })
+        })
+        .collect()
+}
+
+fn timestamp(us: i64) -> sqlx::Result<Timestamp> {
+    Timestamp::from_microsecond(us).map_err(|e| sqlx::Error::Decode(Box::new(e)))
+}
+
+async fn revoked_tokens(c: &mut PgConnection, since: i64) -> sqlx::Result<Vec<RevokedToken>> {
+    let found = revocations(c, REVOKED_TOKENS, since).await?;
+    let token = |r: Revocation| RevokedToken {
+        token_id: r.id,
+        revoked_at: r.revoked_at,
+        expires_at: r.expires_at,
+        reason: r.reason,
+    };
+    Ok(found.into_iter().map(token).collect())
+}
+
+async fn revoked_sessions(c: &mut PgConnection, since: i64) -> sqlx::Result<Vec<RevokedSession>> {
+    let found = revocations(c, REVOKED_SESSIONS, since).await?;
+    let session = |r: Revocation| RevokedSession {
+        session_id: r.id,
+        revoked_at: r.revoked_at,
+        expires_at: r.expires_at,
+        reason: r.reason,
+    };
+    Ok(found.into_iter().map(session).collect())
+}
+
+async fn watermarks(c: &mut PgConnection) -> sqlx::Result<Vec<Watermark>> {
+    let rows = sqlx::query(
+        "SELECT node_name, nonce_scope, reserved_high, window_size FROM security.nonce_watermarks",
+    )
+    .fetch_all(c)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Watermark {
+                node_name: row.try_get("node_name")?,
+                nonce_scope: row.try_get("nonce_scope")?,
+                reserved_high: row.try_get("reserved_high")?,
+                window_size: row.try_get("window_size")?,
+            })
+        })
+        .collect()
+}
+
+/// Adds a snapshot to Postgres, durably, in batches, and reads the watermarks back.
+///
+/// Each watermark becomes the maximum of what is there and what is given plus one window
+/// (what was given may have been read just before a last reservation). Public keys are recorded
+/// as versions of the logical key `key_id`.
+///
+/// # Errors
+/// Whatever was added before an error stays; repeating the import is safe.
+pub async fn import(database: &Database, key_id: &str, snapshot: &Snapshot) -> Result<Imported> {
+    let doing = format!("carrying over into {database}");
+    let wrong = |e: sqlx::Error| problem(&doing, &e);
+    let keys_added = crate::keys::import_public(database, key_id, &snapshot.keys).await?;
+    let tokens: Vec<_> = snapshot
+        .revoked_tokens
+        .iter()
+        .map(|t| (&*t.token_id, t.revoked_at, t.expires_at, t.reason.as_deref()))
+        .collect();
+    let sessions: Vec<_> = snapshot
+        .revoked_sessions
+        .iter()
+        .map(|s| (&*s.session_id, s.revoked_at, s.expires_at, s.reason.as_deref()))
+        .collect();
+    let mut imported = Imported {
+        keys_added,
+        ..Imported::default()
+    };
+    for batch in tokens.chunks(BATCH) {
+        imported.tokens_added += add(database, ADD_TOKENS, batch).await.map_err(wrong)?;
+    }
+    for batch in sessions.chunks(BATCH) {
+        imported.sessions_added += add(database, ADD_SESSIONS, batch).await.map_err(wrong)?;
+    }
+    for batch in snapshot.watermarks.chunks(BATCH) {
+        imported.watermarks_raised += raise(database, batch).await.map_err(wrong)?;
+    }
+    watermarks_hold(database, snapshot).await?;
+    Ok(imported)
+}
+
+/// A revocation that is there already is only ever extended. `xmax = 0` tells new rows.
+const ADD_TOKENS: &str = "\
+    WITH given AS (
+        SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[])
+            AS g (id, revoked, expires, reason)
+    ), added AS (
+        INSERT INTO security.revoked_tokens AS r (token_id, revoked_at, expires_at, reason, revoked_by)
+        SELECT id, timestamptz 'epoch' + revoked * interval '1 microsecond',
+               timestamptz 'epoch' + expires * interval '1 microsecond', reason, 'dbctl carry-over'
+          FROM given
+        ON CONFLICT (token_id) DO UPDATE SET expires_at = excluded.expires_at
+            WHERE excluded.expires_at > r.expires_at
+        RETURNING (xmax = 0) AS is_new
+    )
+    SELECT count(*) FILTER (WHERE is_new) FROM added";
+
+const ADD_SESSIONS: &str = "\
+    WITH given AS (
+        SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[])
+            AS g (id, revoked, expires, reason)
+    ), added AS (
+        INSERT INTO security.revoked_sessions AS r (session_id, revoked_at, expires_at, reason, revoked_by)
+        SELECT id, timestamptz 'epoch' + revoked * interval '1 microsecond',
+               timestamptz 'epoch' + expires * interval '1 microsecond', reason, 'dbctl carry-over'
+          FROM given
+        ON CONFLICT (session_id) DO UPDATE SET expires_at = excluded.expires_at
+            WHERE excluded.expires_at > r.expires_at
+        RETURNING (xmax = 0) AS is_new
+    )
+    SELECT count(*) FILTER (WHERE is_new) FROM added";
+
+async fn add(
+    database: &Database,
+    sql: &'static str,
+    batch: &[(&str, Timestamp, Timestamp, Option<&str>)],
+) -> sqlx::Result<u64> {
+    // One statement may not touch a row twice; the longest expiry of an id stands last.
+    let mut by_id: std::collections::BTreeMap<&str, _> = std::collections::BTreeMap::new();
+    for given in batch {
+        let kept = by_id.entry(given.0).or_insert(*given);
+        if given.2 > kept.2 {
+            *kept = *given;
+        }
+    }
+    let column = |of: fn(&(_, Timestamp, Timestamp, _)) -> i64| -> Vec<i64> {
+        by_id.values().map(of).collect()
+    };
+    let ids: Vec<&str> = by_id.keys().copied().collect();
+    let reasons: Vec<Option<&str>> = by_id.values().map(|g| g.3).collect();
+    let mut tx = database.pool().begin().await?;
+    durable(&mut tx).await?;
+    let added: i64 = sqlx::query_scalar(sql)
+        .bind(ids)
+        .bind(column(|g| g.1.as_microsecond()))
+        .bind(column(|g| g.2.as_microsecond()))
+        .bind(reasons)
+        .fetch_one(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(u64::try_from(added).unwrap_or(0))
+}
+
+async fn raise(database: &Database, batch: &[Watermark]) -> sqlx::Result<u64> {
+    let mut by_name = std::collections::BTreeMap::new();
+    for w in batch {
+        let high = w.reserved_high.saturating_add(w.window_size.max(1));
+        let kept = by_name
+            .entry((w.node_name.as_str(), w.nonce_scope.as_str()))
+            .or_insert((high, w.window_size.max(1)));
+        kept.0 = kept.0.max(high);
+    }
+    let nodes: Vec<&str> = by_name.keys().map(|k| k.0).collect();
+    let scopes: Vec<&str> = by_name.keys().map(|k| k.1).collect();
+    let highs: Vec<i64> = by_name.values().map(|v| v.0).collect();
+    let windows: Vec<i64> = by_name.values().map(|v| v.1).collect();
+    let mut tx = database.pool().begin().await?;
+    durable(&mut tx).await?;
+    let raised = sqlx::query(
+        "INSERT INTO security.nonce_watermarks AS w (node_name, nonce_scope, reserved_high, window_size)
+         SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])
+         ON CONFLICT (node_name, nonce_scope) DO UPDATE
+            SET reserved_high = greatest(w.reserved_high, excluded.reserved_high)
+            WHERE excluded.reserved_high > w.reserved_high",
+    )
+    .bind(nodes)
+    .bind(scopes)
+    .bind(highs)
+    .bind(windows)
+    .execute(&mut *tx)
+    .await?
+    .rows_affected();
+    tx.commit().await?;
+    Ok(raised)
+}
+
+/// What is acknowledged must survive a crash; stronger settings stay as they are.
+async fn durable(c: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query(
+        "SELECT pg_catalog.set_config('synchronous_commit', 'on', true)
+          WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local')",
+    )
+    .execute(c)
+    .await
+    .map(|_| ())
+}
+
+async fn watermarks_hold(database: &Database, snapshot: &Snapshot) -> Result<()> {
+    if snapshot.watermarks.is_empty() {
+        return Ok(());
+    }
+    let doing = format!("reading the nonce watermarks back from {database}");
+    let mut c = database
+        .pool()
+        .acquire()
+        .await
+        .map_err(|e| problem(&doing, &e))?;
+    let there = watermarks(&mut c).await.map_err(|e| problem(&doing, &e))?;
+    let low = snapshot.watermarks.iter().find(|given| {
+        !there.iter().any(|w| {
+            (&w.node_name, &w.nonce_scope) == (&given.node_name, &given.nonce_scope)
+                && w.reserved_high >= given.reserved_high
+        })
+    });
+    match low {
+        None => Ok(()),
+        Some(w) => Err(Problem::new(
+            Exit::Failed,
+            doing,
+            format!(
+                "node {} and scope {} stand below {}, the top that was given",
+                w.node_name.escape_debug(),
+                w.nonce_scope.escape_debug(),
+                w.reserved_high
+            ),
+        )
+        .next("do not switch: nonces would be used twice")),
+    }
+}
+
+/// The revocations of `snapshot` that Postgres does not have (at least as long), although their
+/// tokens have not expired: token ids and session ids.
+pub async fn missing(database: &Database, snapshot: &Snapshot) -> Result<BTreeSet<String>> {
+    let doing = format!("comparing the revocations in {database}");
+    let mut gone = BTreeSet::new();
+    let tokens = snapshot
+        .revoked_tokens
+        .iter()
+        .map(|t| (&*t.token_id, t.expires_at));
+    let sessions = snapshot
+        .revoked_sessions
+        .iter()
+        .map(|s| (&*s.session_id, s.expires_at));
+    let asked = [
+        (MISSING_TOKENS, tokens.collect::<Vec<_>>()),
+        (MISSING_SESSIONS, sessions.collect()),
+    ];
+    for (sql, given) in asked {
+        for batch in given.chunks(BATCH) {
+            let ids: Vec<&str> = batch.iter().map(|g| g.0).collect();
+            let expiries: Vec<i64> = batch.iter().map(|g| g.1.as_microsecond()).collect();
+            let rows: Vec<String> = sqlx::query_scalar(sql)
+                .bind(ids)
+                .bind(expiries)
+                .fetch_all(database.pool())
+                .await
+                .map_err(|e| problem(&doing, &e))?;
+            gone.extend(rows);
+        }
+    }
+    Ok(gone)
+}
+
+const MISSING_TOKENS: &str = "\
+    SELECT g.id FROM unnest($1::text[], $2::bigint[]) AS g (id, expires)
+     WHERE timestamptz 'epoch' + g.expires * interval '1 microsecond' > now()
+       AND NOT EXISTS (
+           SELECT FROM security.revoked_tokens AS r
+            WHERE r.token_id = g.id
+              AND r.expires_at >= timestamptz 'epoch' + g.expires * interval '1 microsecond')";
+
+const MISSING_SESSIONS: &str = "\
+    SELECT g.id FROM unnest($1::text[], $2::bigint[]) AS g (id, expires)
+     WHERE timestamptz 'epoch' + g.expires * interval '1 microsecond' > now()
+       AND NOT EXISTS (
+           SELECT FROM security.revoked_sessions AS r
+            WHERE r.session_id = g.id
+              AND r.expires_at >= timestamptz 'epoch' + g.expires * interval '1 microsecond')";
