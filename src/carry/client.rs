@@ -99,9 +99,9 @@ impl From<CallFailed> for Problem {
             Failure::Unreachable(_) | Failure::TimedOut(_) => {
                 format!("is {} running, and is its url right?", failed.target)
             }
-            Failure::Refused { status: 401 | 403, .. } => {
-                "check admin_token_file of this environment against the service's".to_owned()
-            }
+            Failure::Refused {
+                status: 401 | 403, ..
+            } => "check admin_token_file of this environment against the service's".to_owned(),
             Failure::Refused { .. } | Failure::Unreadable(_) => {
                 "what a service must answer is in docs/service-contract.md".to_owned()
             }
@@ -140,8 +140,7 @@ impl ServiceClient {
         http: reqwest::Client,
     ) -> Result<Self> {
         let doing = || format!("reading the url of {}", target.name);
-        let base = Url::parse(&target.url)
-            .map_err(|e| Problem::new(Exit::Config, doing(), e))?;
+        let base = Url::parse(&target.url).map_err(|e| Problem::new(Exit::Config, doing(), e))?;
         if !matches!(base.scheme(), "http" | "https") || base.host().is_none() {
             return Err(
                 Problem::new(Exit::Config, doing(), "it is not an http(s) URL")
@@ -397,7 +396,9 @@ impl Call<'_> {
             call: self.name.clone(),
             failure,
         };
-        let answer = exchange(request, timeout, self.limit).await.map_err(failed)?;
+        let answer = exchange(request, timeout, self.limit)
+            .await
+            .map_err(failed)?;
         if !wanted.contains(&answer.status.as_u16()) {
             return Err(CallFailed {
                 target: self.client.name.clone(),
@@ -513,7 +514,11 @@ fn message(body: &[u8]) -> String {
                 value.as_str().or_else(|| value.get("message")?.as_str())
             })
             .unwrap_or_default(),
-        None => text.lines().map(str::trim).find(|l| !l.is_empty()).unwrap_or_default(),
+        None => text
+            .lines()
+            .map(str::trim)
+            .find(|l| !l.is_empty())
+            .unwrap_or_default(),
     };
     shortened(said)
 }

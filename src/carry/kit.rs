@@ -78,9 +78,8 @@ impl Kit {
             Err(e) => return Err(Problem::new(Exit::Config, doing(), e)),
         };
         let damaged = |why: String| {
-            Problem::new(Exit::Config, doing(), why).next(
-                "with Postgres running, move the file away: it is made anew from Postgres",
-            )
+            Problem::new(Exit::Config, doing(), why)
+                .next("with Postgres running, move the file away: it is made anew from Postgres")
         };
         let kept: Kept =
             serde_json::from_slice(&bytes).map_err(|e| damaged(format!("it is damaged: {e}")))?;

@@ -85,13 +85,28 @@ pub struct Store<'a> {
 /// What happens meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
-    Read { from: String, counts: Counts },
-    Fenced { target: String },
-    Imported { into: String, added: Imported },
-    Placed { target: String },
-    Unfenced { target: String },
+    Read {
+        from: String,
+        counts: Counts,
+    },
+    Fenced {
+        target: String,
+    },
+    Imported {
+        into: String,
+        added: Imported,
+    },
+    Placed {
+        target: String,
+    },
+    Unfenced {
+        target: String,
+    },
     /// Somebody did not do its part, and the sequence goes on without.
-    Without { target: String, why: String },
+    Without {
+        target: String,
+        why: String,
+    },
 }
 
 /// Told of each [`Progress`].
@@ -206,7 +221,9 @@ pub async fn forward(
             format!("publishing the keys of Postgres to {target}"),
             why,
         )
-        .next("nothing was switched: tokens that Postgres's key signs could not be verified there"));
+        .next(
+            "nothing was switched: tokens that Postgres's key signs could not be verified there",
+        ));
     }
 
     let done = carry_fenced(flipping, store, kit, tell).await;
@@ -412,12 +429,10 @@ fn keeps_local_state(modes: &Modes) -> bool {
         .any(|t| modes.get(*t) != Mode::Postgres)
 }
 
-async fn exports(
-    members: &[&Member],
-    without: &mut Vec<Without>,
-    tell: Tell<'_>,
-) -> Vec<Snapshot> {
-    let asked = members.iter().map(|m| async { (*m, m.client.export().await) });
+async fn exports(members: &[&Member], without: &mut Vec<Without>, tell: Tell<'_>) -> Vec<Snapshot> {
+    let asked = members
+        .iter()
+        .map(|m| async { (*m, m.client.export().await) });
     let mut taken = Vec::new();
     for (member, export) in futures_util::future::join_all(asked).await {
         match export {
@@ -500,9 +515,10 @@ async fn all_of_postgres(store: Store<'_>, tell: Tell<'_>) -> Result<(Snapshot, 
 /// What is new in Postgres since the kit was fresh, or all of it every now and then.
 async fn read_postgres(store: Store<'_>, kit: &Kit, tell: Tell<'_>) -> Result<(Snapshot, bool)> {
     let now = Timestamp::now();
-    let fresh = kit
-        .load()?
-        .filter(|k| k.complete_at.is_some_and(|at| age(at, now) < COMPLETE_EVERY));
+    let fresh = kit.load()?.filter(|k| {
+        k.complete_at
+            .is_some_and(|at| age(at, now) < COMPLETE_EVERY)
+    });
     let Some(kept) = fresh else {
         return all_of_postgres(store, tell).await;
     };
@@ -612,12 +628,7 @@ async fn place_everywhere(fleet: &Fleet, snapshot: Snapshot) -> Vec<(&Member, Re
         .await
 }
 
-fn note(
-    without: &mut Vec<Without>,
-    member: &Member,
-    why: impl std::fmt::Display,
-    tell: Tell<'_>,
-) {
+fn note(without: &mut Vec<Without>, member: &Member, why: impl std::fmt::Display, tell: Tell<'_>) {
     let noted = Without {
         target: member.target.name.clone(),
         why: why.to_string(),

@@ -196,12 +196,26 @@ pub async fn import(database: &Database, key_id: &str, snapshot: &Snapshot) -> R
     let tokens: Vec<_> = snapshot
         .revoked_tokens
         .iter()
-        .map(|t| (&*t.token_id, t.revoked_at, t.expires_at, t.reason.as_deref()))
+        .map(|t| {
+            (
+                &*t.token_id,
+                t.revoked_at,
+                t.expires_at,
+                t.reason.as_deref(),
+            )
+        })
         .collect();
     let sessions: Vec<_> = snapshot
         .revoked_sessions
         .iter()
-        .map(|s| (&*s.session_id, s.revoked_at, s.expires_at, s.reason.as_deref()))
+        .map(|s| {
+            (
+                &*s.session_id,
+                s.revoked_at,
+                s.expires_at,
+                s.reason.as_deref(),
+            )
+        })
         .collect();
     let mut imported = Imported {
         keys_added,

@@ -1,7 +1,10 @@
 //! Checks: smoke checks over HTTP, verification queries, metric gates. Each gives a verdict and
 //! the evidence that it saw.
 
+pub mod gates;
+pub mod metrics;
 pub mod smoke;
+pub mod statistics;
 
 use std::fmt;
 use std::time::Duration;

@@ -1,0 +1,525 @@
+//! Numbers out of the targets' metrics over a window, each with what is not known about it.
+//!
+//! What cannot be measured is never a number: no series, no traffic, NaN, a target that does not
+//! answer, time that nobody observed (P6).
+
+mod ring;
+mod text;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use text::{Exposition, Labels, Selector, Series, parse};
+
+use self::ring::{Ring, Seen};
+use super::statistics::histogram_quantile;
+use crate::carry::client::{ServiceClient, age};
+use crate::error::{Exit, Problem, Result};
+use crate::runbook::model::Measure;
+
+/// How long one scrape may take.
+const SCRAPE_WITHIN: Duration = Duration::from_secs(2);
+/// Samples further apart than this many intervals are a gap: one may be late, two may be slow.
+const GAP_INTERVALS: u32 = 3;
+const SHORTEST_GAP: Duration = Duration::from_secs(1);
+
+/// Where samples come from.
+pub trait Provider: Send + Sync {
+    /// The names of all targets.
+    fn targets(&self) -> Vec<String>;
+
+    /// The present metrics of one of them. An error is one line for a person.
+    fn fetch(&self, target: &str) -> impl Future<Output = Result<Exposition, String>> + Send;
+}
+
+/// Reads `/metrics` of the targets.
+#[derive(Debug, Default)]
+pub struct Scrape {
+    clients: BTreeMap<String, ServiceClient>,
+}
+
+impl Scrape {
+    /// Adds a target, or replaces it. `name` is what gates and triggers know it by.
+    pub fn add(&mut self, name: impl Into<String>, client: ServiceClient) {
+        self.clients
+            .insert(name.into(), client.within(SCRAPE_WITHIN));
+    }
+}
+
+impl Provider for Scrape {
+    fn targets(&self) -> Vec<String> {
+        self.clients.keys().cloned().collect()
+    }
+
+    async fn fetch(&self, target: &str) -> Result<Exposition, String> {
+        let client = self
+            .clients
+            .get(target)
+            .ok_or_else(|| "it is not one of the targets".to_owned())?;
+        let text = client.metrics().await.map_err(|e| e.failure.to_string())?;
+        parse(&text).map_err(|why| format!("its metrics cannot be read: {why}"))
+    }
+}
+
+/// What a measurement came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// There is a value.
+    Measured,
+    /// There is none, although the targets answered.
+    Inconclusive,
+    /// A target does not answer, or with something that cannot be read.
+    Error,
+}
+
+/// A number read from targets over a window, or why there is none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measurement {
+    pub at: Timestamp,
+    /// The targets that were looked at.
+    pub targets: Vec<String>,
+    /// What was asked, in words.
+    pub query: String,
+    pub status: Status,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// What the value is made of: requests, observations. None where no traffic is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<f64>,
+    /// The numerator of a ratio.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hits: Option<f64>,
+    /// The share of the window that was observed, of the target that was observed least.
+    pub coverage: f64,
+    /// How long the youngest process has been observed, up to the window.
+    pub observed_ms: u64,
+    /// Whether the window is only not full yet, because the watch or a process began inside it.
+    pub warming: bool,
+    /// One line for a person.
+    pub why: String,
+}
+
+/// The part of time that a measurement is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Span {
+    pub window: Duration,
+    /// How often samples are meant to be taken: three missing ones are a gap.
+    pub interval: Duration,
+    /// Only what the present process of each target did: a restart begins the window anew.
+    pub this_process: bool,
+}
+
+impl Span {
+    fn longest_gap(&self) -> Duration {
+        (self.interval * GAP_INTERVALS).max(SHORTEST_GAP)
+    }
+}
+
+/// Samples the targets and keeps what the measures need for as long as the longest window.
+#[derive(Debug)]
+pub struct Watch<P> {
+    provider: P,
+    wanted: Vec<Selector>,
+    horizon: Duration,
+    rings: BTreeMap<String, Ring>,
+}
+
+impl<P: Provider> Watch<P> {
+    /// A watch for `measures`, none of whose windows is longer than `horizon`.
+    ///
+    /// # Errors
+    /// A selector that cannot be read.
+    pub fn new<'a>(
+        provider: P,
+        measures: impl IntoIterator<Item = &'a Measure>,
+        horizon: Duration,
+    ) -> Result<Self> {
+        let mut wanted = Vec::new();
+        for measure in measures {
+            wanted.extend(Parsed::of(measure)?.into_wanted());
+        }
+        Ok(Self {
+            provider,
+            wanted,
+            horizon,
+            rings: BTreeMap::new(),
+        })
+    }
+
+    pub fn provider_mut(&mut self) -> &mut P {
+        &mut self.provider
+    }
+
+    /// Takes one sample of every target, all at once. `now` is the moment that it counts for.
+    pub async fn sample(&mut self, now: Timestamp) {
+        let provider = &self.provider;
+        let fetched = provider.targets().into_iter().map(|target| async move {
+            let got = tokio::time::timeout(SCRAPE_WITHIN, provider.fetch(&target)).await;
+            let got = got.unwrap_or_else(|_| {
+                Err(format!("no answer within {} ms", SCRAPE_WITHIN.as_millis()))
+            });
+            (target, got)
+        });
+        for (target, got) in futures_util::future::join_all(fetched).await {
+            let ring = self.rings.entry(target).or_default();
+            match got {
+                Ok(scraped) => ring.push(now, &scraped, &self.wanted, self.horizon),
+                Err(why) => {
+                    let since = ring.failing.as_ref().map_or(now, |(since, _)| *since);
+                    ring.failing = Some((since, why));
+                }
+            }
+        }
+    }
+
+    /// Reads `measure` from the targets `on`, taken together.
+    pub fn measure(
+        &self,
+        measure: &Measure,
+        on: &[impl AsRef<str>],
+        span: Span,
+        now: Timestamp,
+    ) -> Measurement {
+        let targets: Vec<String> = on.iter().map(|t| t.as_ref().to_owned()).collect();
+        let mut result = Measurement {
+            at: now,
+            query: words(measure),
+            status: Status::Inconclusive,
+            value: None,
+            samples: None,
+            hits: None,
+            coverage: 0.0,
+            observed_ms: 0,
+            warming: false,
+            why: String::new(),
+            targets,
+        };
+        match self.read(measure, span, &mut result) {
+            Ok(reading) => {
+                result.status = Status::Measured;
+                result.value = Some(reading.value);
+                result.samples = reading.samples;
+                result.hits = reading.hits;
+                result.why = reading.note.unwrap_or_default();
+            }
+            Err(Unmeasured { status, why }) => {
+                result.status = status;
+                result.why = why;
+            }
+        }
+        result
+    }
+
+    fn read(
+        &self,
+        measure: &Measure,
+        span: Span,
+        result: &mut Measurement,
+    ) -> Result<Value, Unmeasured> {
+        if result.targets.is_empty() {
+            return Err(unknown("there is no target to look at"));
+        }
+        let parsed = Parsed::of(measure).map_err(|p| unknown(p.cause()))?;
+        let mut parts = Vec::new();
+        let mut least = span.window;
+        for target in &result.targets {
+            let (ring, seen) = self.seen(target, span, result.at)?;
+            least = least.min(seen.observed);
+            // The watch, or this process, began inside the window.
+            result.warming |= age(seen.since, result.at) < span.window;
+            parts.push((target.as_str(), ring, seen));
+        }
+        result.observed_ms = u64::try_from(least.as_millis()).unwrap_or(u64::MAX);
+        result.coverage = least.as_secs_f64() / span.window.as_secs_f64();
+        if parts.iter().any(|(_, _, seen)| seen.steps.is_empty()) {
+            return Err(unknown("one sample so far: a rise needs two"));
+        }
+        parsed.value(&parts)
+    }
+
+    /// The window of one target, which must have answered lately.
+    fn seen<'a>(
+        &'a self,
+        target: &str,
+        span: Span,
+        now: Timestamp,
+    ) -> Result<(&'a Ring, Seen<'a>), Unmeasured> {
+        let silent = |ring: Option<&Ring>, since: Option<Timestamp>| {
+            let why = match ring.and_then(|r| r.failing.as_ref()) {
+                Some((_, why)) => why.clone(),
+                None => "it was not sampled".to_owned(),
+            };
+            let status = Status::Error;
+            let why = match since {
+                Some(at) => format!(
+                    "nothing is known about {target} since {} s: {why}",
+                    age(at, now).as_secs()
+                ),
+                None => format!("nothing is known about {target}: {why}"),
+            };
+            Unmeasured { status, why }
+        };
+        let ring = self.rings.get(target);
+        let Some(ring) = ring else {
+            return Err(silent(None, None));
+        };
+        let seen = ring.seen(now, span.window, span.longest_gap(), span.this_process);
+        match seen {
+            None => Err(silent(Some(ring), None)),
+            Some(seen) if age(seen.last, now) > span.longest_gap() => {
+                Err(silent(Some(ring), Some(seen.last)))
+            }
+            Some(_) if ring.overflowed() => Err(unknown(format!(
+                "{target} has more series of these metrics than are kept: a label has no bounds"
+            ))),
+            Some(seen) => Ok((ring, seen)),
+        }
+    }
+}
+
+/// Checks that a measure's selectors can be read: for whoever reads a runbook.
+pub fn check_measure(measure: &Measure) -> Result<()> {
+    if let Measure::Quantile { q, .. } = measure
+        && !(*q > 0.0 && *q < 1.0)
+    {
+        return Err(Problem::new(
+            Exit::Config,
+            "reading a measure",
+            format!("the quantile {q} is not between 0 and 1"),
+        )
+        .next("the 99th percentile is q = 0.99"));
+    }
+    Parsed::of(measure).map(|_| ())
+}
+
+/// A measure in words, for people and as evidence.
+pub fn words(measure: &Measure) -> String {
+    match measure {
+        Measure::Ratio { bad, total } => format!("increase of {bad} / increase of {total}"),
+        Measure::Quantile { q, histogram } => format!("quantile {q} of {histogram}"),
+        Measure::Increase { counter } => format!("increase of {counter}"),
+        Measure::Coincidence { left, right } => format!("{left} and {right} increasing together"),
+    }
+}
+
+struct Unmeasured {
+    status: Status,
+    why: String,
+}
+
+fn unknown(why: impl Into<String>) -> Unmeasured {
+    Unmeasured {
+        status: Status::Inconclusive,
+        why: why.into(),
+    }
+}
+
+struct Value {
+    value: f64,
+    samples: Option<f64>,
+    hits: Option<f64>,
+    note: Option<String>,
+}
+
+type Part<'a> = (&'a str, &'a Ring, Seen<'a>);
+
+/// A measure with its selectors read.
+enum Parsed {
+    Ratio { bad: Selector, total: Selector },
+    Quantile { q: f64, buckets: Selector },
+    Increase { counter: Selector },
+    Coincidence { left: Selector, right: Selector },
+}
+
+impl Parsed {
+    fn of(measure: &Measure) -> Result<Self> {
+        let read = |text: &str| {
+            Selector::parse(text)
+                .map_err(|why| Problem::new(Exit::Config, "reading a measure", why))
+        };
+        Ok(match measure {
+            Measure::Ratio { bad, total } => Parsed::Ratio {
+                bad: read(bad)?,
+                total: read(total)?,
+            },
+            Measure::Quantile { q, histogram } => Parsed::Quantile {
+                q: *q,
+                buckets: read(histogram)?.with_suffix("_bucket"),
+            },
+            Measure::Increase { counter } => Parsed::Increase {
+                counter: read(counter)?,
+            },
+            Measure::Coincidence { left, right } => Parsed::Coincidence {
+                left: read(left)?,
+                right: read(right)?,
+            },
+        })
+    }
+
+    fn into_wanted(self) -> Vec<Selector> {
+        match self {
+            Parsed::Ratio { bad, total } => vec![bad, total],
+            Parsed::Quantile { buckets, .. } => vec![buckets],
+            Parsed::Increase { counter } => vec![counter],
+            Parsed::Coincidence { left, right } => vec![left, right],
+        }
+    }
+
+    fn value(&self, parts: &[Part<'_>]) -> Result<Value, Unmeasured> {
+        match self {
+            Parsed::Ratio { bad, total } => ratio(bad, total, parts),
+            Parsed::Quantile { q, buckets } => quantile(*q, buckets, parts),
+            Parsed::Increase { counter } => {
+                let mut sum = 0.0;
+                for part in parts {
+                    sum += rise(part, &present(counter, part)?)?;
+                }
+                Ok(Value {
+                    value: sum,
+                    samples: None,
+                    hits: None,
+                    note: None,
+                })
+            }
+            Parsed::Coincidence { left, right } => coincidence(left, right, parts),
+        }
+    }
+}
+
+/// The series that a selector chooses on one target. Counters with labels often appear only at
+/// their first event: a known metric without a matching series has not counted anything yet. A
+/// name that the target does not know at all is a mistake, and no zero.
+fn present(selector: &Selector, (target, ring, _): &Part<'_>) -> Result<Vec<usize>, Unmeasured> {
+    if ring.known(selector).is_none() {
+        return Err(unknown(format!("{target} has no metric {}", selector.name)));
+    }
+    Ok(ring.chosen(selector))
+}
+
+fn rise((target, ring, seen): &Part<'_>, series: &[usize]) -> Result<f64, Unmeasured> {
+    if ring.has_nan(&seen.steps, series) {
+        return Err(unknown(format!("a counter of {target} is not a number")));
+    }
+    let rises = seen
+        .steps
+        .iter()
+        .flat_map(|step| series.iter().map(|s| step.rise(*s)));
+    Ok(rises.sum())
+}
+
+fn ratio(bad: &Selector, total: &Selector, parts: &[Part<'_>]) -> Result<Value, Unmeasured> {
+    let (mut hits, mut samples) = (0.0, 0.0);
+    let mut note = None;
+    for part in parts {
+        let (target, ring, _) = part;
+        let all = present(total, part)?;
+        if all.is_empty() {
+            return Err(no_match(target, ring, total));
+        }
+        samples += rise(part, &all)?;
+        let counted = present(bad, part)?;
+        if counted.is_empty() {
+            note = Some(format!("{bad} has not counted anything yet on {target}"));
+        }
+        hits += rise(part, &counted)?;
+    }
+    if samples <= 0.0 {
+        return Err(unknown(format!("no traffic: {total} did not increase")));
+    }
+    Ok(Value {
+        value: hits / samples,
+        samples: Some(samples),
+        hits: Some(hits),
+        note,
+    })
+}
+
+fn no_match(target: &str, ring: &Ring, selector: &Selector) -> Unmeasured {
+    let there = ring.known(selector).unwrap_or(0);
+    let example = ring
+        .example(&selector.name)
+        .map(|(name, labels)| format!(", such as {}", text::series_text(name, labels)))
+        .unwrap_or_default();
+    unknown(format!(
+        "empty: no series of {target} matches {selector}; {there} have that name{example}"
+    ))
+}
+
+fn quantile(q: f64, buckets: &Selector, parts: &[Part<'_>]) -> Result<Value, Unmeasured> {
+    let mut total: BTreeMap<u64, (f64, f64)> = BTreeMap::new();
+    let mut bounds_of_first: Option<Vec<u64>> = None;
+    for part in parts {
+        let (target, ring, _) = part;
+        let series = present(buckets, part)?;
+        if series.is_empty() {
+            return Err(no_match(target, ring, buckets));
+        }
+        let mut bounds = Vec::new();
+        for one in series {
+            let le = ring
+                .labels(one)
+                .get("le")
+                .and_then(|le| le.parse::<f64>().ok());
+            let Some(le) = le.filter(|le| !le.is_nan()) else {
+                return Err(unknown(format!(
+                    "a bucket of {target} has no bound (label le)"
+                )));
+            };
+            bounds.push(le.to_bits());
+            total.entry(le.to_bits()).or_insert((le, 0.0)).1 += rise(part, &[one])?;
+        }
+        bounds.sort_unstable();
+        bounds.dedup();
+        match &bounds_of_first {
+            None => bounds_of_first = Some(bounds),
+            Some(first) if *first == bounds => {}
+            Some(_) => {
+                return Err(unknown(
+                    "the targets have different buckets: they cannot be added up",
+                ));
+            }
+        }
+    }
+    let sums: Vec<(f64, f64)> = total.into_values().collect();
+    let observations = sums.iter().map(|b| b.1).fold(0.0, f64::max);
+    if observations <= 0.0 {
+        return Err(unknown("no traffic: nothing was observed in the window"));
+    }
+    let value = histogram_quantile(q, &sums);
+    if value.is_nan() {
+        return Err(unknown(
+            "the histogram gives no number: is the +Inf bucket there?",
+        ));
+    }
+    Ok(Value {
+        value,
+        samples: Some(observations),
+        hits: None,
+        note: None,
+    })
+}
+
+fn coincidence(left: &Selector, right: &Selector, parts: &[Part<'_>]) -> Result<Value, Unmeasured> {
+    let mut together = 0.0;
+    for part in parts {
+        let (target, ring, seen) = part;
+        let (lefts, rights) = (present(left, part)?, present(right, part)?);
+        if ring.has_nan(&seen.steps, &lefts) || ring.has_nan(&seen.steps, &rights) {
+            return Err(unknown(format!("a counter of {target} is not a number")));
+        }
+        for step in &seen.steps {
+            let sum = |series: &[usize]| series.iter().map(|s| step.rise(*s)).sum::<f64>();
+            together += sum(&lefts).min(sum(&rights)).max(0.0);
+        }
+    }
+    Ok(Value {
+        value: together,
+        samples: None,
+        hits: None,
+        note: None,
+    })
+}

@@ -1,0 +1,264 @@
+//! The samples of one target over a window, in bounded memory, and how much its counters rose.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::text::{Exposition, Labels, Selector};
+use crate::carry::client::age;
+
+/// The metric by which a process says when it started.
+const START_TIME: &str = "process_start_time_seconds";
+/// Two readings of one start time may differ by this much: it is computed anew from uptimes.
+const START_TIME_JITTER_S: f64 = 1.5;
+/// Samples kept of one target, whatever the window.
+const MOST_SAMPLES: usize = 20_000;
+/// Series of wanted metrics kept of one target. More than that is a label without bounds.
+const MOST_SERIES: usize = 5_000;
+
+/// One target's history.
+#[derive(Debug, Default)]
+pub(super) struct Ring {
+    keys: Vec<(String, Labels)>,
+    index: HashMap<(String, Labels), usize>,
+    samples: VecDeque<Sample>,
+    /// How many series each wanted metric had at the last scrape; none if nobody knows the name.
+    known: BTreeMap<String, Option<usize>>,
+    /// Why the last attempts failed, and since when.
+    pub failing: Option<(Timestamp, String)>,
+}
+
+#[derive(Debug)]
+struct Sample {
+    at: Timestamp,
+    /// Counts up with every restart that was noticed.
+    boot: u32,
+    started: Option<f64>,
+    /// By index into `keys`; shorter where a series came later.
+    values: Vec<Option<f64>>,
+}
+
+impl Sample {
+    fn value(&self, series: usize) -> Option<f64> {
+        self.values.get(series).copied().flatten()
+    }
+}
+
+/// From one sample to the next. Without `before`: since the process started, from zero.
+#[derive(Clone, Copy)]
+pub(super) struct Step<'a> {
+    before: Option<&'a Sample>,
+    after: &'a Sample,
+}
+
+impl Step<'_> {
+    /// How much a series rose. One that was not there before began at zero meanwhile.
+    pub fn rise(&self, series: usize) -> f64 {
+        let after = self.after.value(series).unwrap_or(0.0);
+        let before = self.before.and_then(|s| s.value(series)).unwrap_or(0.0);
+        after - before
+    }
+}
+
+/// What there is of one target in a window.
+pub(super) struct Seen<'a> {
+    pub steps: Vec<Step<'a>>,
+    /// Time between samples that are close enough together, inside the window.
+    pub observed: Duration,
+    /// The first sample of this process.
+    pub since: Timestamp,
+    pub last: Timestamp,
+}
+
+impl Ring {
+    /// Keeps the wanted series of a scrape.
+    pub fn push(
+        &mut self,
+        at: Timestamp,
+        scraped: &Exposition,
+        wanted: &[Selector],
+        horizon: Duration,
+    ) {
+        self.failing = None;
+        if self.samples.back().is_some_and(|s| s.at >= at) {
+            // The clock was set back: what lies in its future cannot be put in order.
+            self.samples.clear();
+        }
+        let mut values = vec![None; self.keys.len()];
+        let mut started = None;
+        self.known.clear();
+        for selector in wanted {
+            let announced = scraped.announced.iter().any(|a| {
+                selector
+                    .name
+                    .strip_prefix(a.as_str())
+                    .is_some_and(|suffix| {
+                        matches!(suffix, "" | "_total" | "_bucket" | "_count" | "_sum")
+                    })
+            });
+            let known = announced.then_some(0);
+            self.known.insert(selector.name.clone(), known);
+        }
+        for series in &scraped.series {
+            if series.name == START_TIME {
+                started = Some(series.value);
+            }
+            let Some(count) = self.known.get_mut(&series.name) else {
+                continue;
+            };
+            *count.get_or_insert(0) += 1;
+            if let Some(at) = self.slot(&series.name, &series.labels) {
+                if values.len() <= at {
+                    values.resize(at + 1, None);
+                }
+                values[at] = Some(series.value);
+            }
+        }
+        let boot = match self.samples.back() {
+            None => 0,
+            Some(last) if restarted(last, started, &values) => last.boot + 1,
+            Some(last) => last.boot,
+        };
+        self.samples.push_back(Sample {
+            at,
+            boot,
+            started,
+            values,
+        });
+        self.forget(at, horizon);
+    }
+
+    fn slot(&mut self, name: &str, labels: &Labels) -> Option<usize> {
+        let key = (name.to_owned(), labels.clone());
+        if let Some(at) = self.index.get(&key) {
+            return Some(*at);
+        }
+        if self.keys.len() >= MOST_SERIES {
+            return None;
+        }
+        self.keys.push(key.clone());
+        self.index.insert(key, self.keys.len() - 1);
+        Some(self.keys.len() - 1)
+    }
+
+    /// Drops what no window reaches any more, but for the one sample that it starts from.
+    fn forget(&mut self, now: Timestamp, horizon: Duration) {
+        while self.samples.len() > MOST_SAMPLES
+            || self
+                .samples
+                .get(1)
+                .is_some_and(|s| age(s.at, now) > horizon)
+        {
+            self.samples.pop_front();
+        }
+    }
+
+    /// Whether more series were there than are kept: sums would be too small.
+    pub fn overflowed(&self) -> bool {
+        self.keys.len() >= MOST_SERIES
+    }
+
+    /// The indices of the series that a selector chooses.
+    pub fn chosen(&self, selector: &Selector) -> Vec<usize> {
+        let matching = self.keys.iter().enumerate();
+        matching
+            .filter(|(_, (name, labels))| selector.matches(name, labels))
+            .map(|(i, _)| i)
+            .collect()
+    }
+
+    pub fn labels(&self, series: usize) -> &Labels {
+        &self.keys[series].1
+    }
+
+    /// Series that have the selector's name, whatever their labels; none if the target does not
+    /// know the name.
+    pub fn known(&self, selector: &Selector) -> Option<usize> {
+        self.known.get(&selector.name).copied().flatten()
+    }
+
+    /// A series of that name, as an example for a person.
+    pub fn example(&self, name: &str) -> Option<&(String, Labels)> {
+        self.keys.iter().find(|(n, _)| n == name)
+    }
+
+    /// Whether one of the series has a value that is no number in the window.
+    pub fn has_nan(&self, steps: &[Step<'_>], series: &[usize]) -> bool {
+        steps.iter().any(|step| {
+            series
+                .iter()
+                .any(|s| step.rise(*s).is_nan() || step.after.value(*s).is_some_and(f64::is_nan))
+        })
+    }
+
+    /// The samples of a window. `this_process`: only those since the last restart; otherwise a
+    /// restart is a counter that began again at zero.
+    ///
+    /// Time between two samples that are further apart than `longest_gap` is not observed.
+    pub fn seen(
+        &self,
+        now: Timestamp,
+        window: Duration,
+        longest_gap: Duration,
+        this_process: bool,
+    ) -> Option<Seen<'_>> {
+        let last = self.samples.back()?;
+        let first_of_process = self.samples.iter().find(|s| s.boot == last.boot)?;
+        let begins_here = first_of_process.boot > 0;
+        let usable = |s: &&Sample| !this_process || s.boot == last.boot;
+        let inside = |s: &&Sample| age(s.at, now) < window;
+        // The newest sample at or before the window's start is where counting begins.
+        let base = self.samples.iter().filter(usable).rfind(|s| !inside(s));
+        let mut steps = Vec::new();
+        let mut observed = Duration::ZERO;
+        let mut before = base;
+        for after in self.samples.iter().filter(usable).filter(inside) {
+            match before {
+                Some(b) if b.boot == after.boot => {
+                    let gap = age(b.at, after.at);
+                    if gap <= longest_gap {
+                        // The base lies before the window; only what is inside it counts.
+                        let outside = age(b.at, now).saturating_sub(window);
+                        observed += gap.saturating_sub(outside);
+                    }
+                    steps.push(Step { before, after });
+                }
+                // A new process: its counters began at zero.
+                Some(_) => steps.push(Step {
+                    before: None,
+                    after,
+                }),
+                None if this_process && begins_here => steps.push(Step {
+                    before: None,
+                    after,
+                }),
+                // The first sample of all: where counting begins.
+                None => {}
+            }
+            before = Some(after);
+        }
+        Some(Seen {
+            steps,
+            observed: observed.min(window),
+            since: first_of_process.at,
+            last: last.at,
+        })
+    }
+}
+
+/// Whether another process answered than the time before: it says that it started at another
+/// time, or a counter fell or went away.
+fn restarted(last: &Sample, started: Option<f64>, values: &[Option<f64>]) -> bool {
+    if let (Some(before), Some(now)) = (last.started, started) {
+        return (before - now).abs() > START_TIME_JITTER_S;
+    }
+    last.values.iter().enumerate().any(|(i, before)| {
+        let now = values.get(i).copied().flatten();
+        match (before, now) {
+            (Some(before), Some(now)) => now < *before,
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
+    })
+}
