@@ -169,7 +169,7 @@ pub struct PublicKey {
     pub revoked: bool,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Imported {
     pub tokens_added: u64,
     pub sessions_added: u64,

@@ -281,7 +281,7 @@ impl ServiceClient {
     pub async fn fence(&self, fenced: bool) -> Called<Fence> {
         let call = self
             .call(Method::POST, "/v1/carry/fence")
-            .as_admin()
+            .by_admin()
             .json(&Fence { fenced });
         let raw = call.send(&[200]).await?;
         let asked = raw.call.clone();
@@ -325,7 +325,7 @@ impl ServiceClient {
         Call {
             timeout: SNAPSHOT_TIMEOUT,
             limit: SNAPSHOT_BODY_BYTES,
-            ..self.call(method, path).as_admin()
+            ..self.call(method, path).by_admin()
         }
     }
 }
@@ -368,7 +368,7 @@ impl Call<'_> {
         self
     }
 
-    fn as_admin(mut self) -> Self {
+    fn by_admin(mut self) -> Self {
         self.admin = true;
         self
     }

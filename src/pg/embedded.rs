@@ -53,7 +53,7 @@ mod with_engine {
                     .relaxed_durability(true)
                     .start()
                     .map_err(|e| failed(format!("{e:#}")))?;
-                Ok(Engine { server, folder })
+                Ok::<_, Problem>(Engine { server, folder })
             });
             let engine = started.await.map_err(|e| failed(e.to_string()))??;
             let options = PgConnectOptions::from_str(&engine.server.database_url())

@@ -146,8 +146,7 @@ fn name_and_value(text: &[u8], line: Range<usize>) -> Option<(Range<usize>, Rang
     let blank = |b: &u8| matches!(b, b' ' | b'\t');
     let skip = |from: usize| from + text[from..line.end].iter().take_while(|b| blank(b)).count();
     start = skip(start);
-    if text[start..line.end].starts_with(b"export") && text.get(start + 6).is_some_and(|b| blank(b))
-    {
+    if text[start..line.end].starts_with(b"export") && text.get(start + 6).is_some_and(blank) {
         start = skip(start + 6);
     }
     let equals = start + text[start..line.end].iter().position(|b| *b == b'=')?;
