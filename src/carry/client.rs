@@ -507,7 +507,7 @@ fn message(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let json: Option<serde_json::Value> = serde_json::from_str(&text).ok();
     let said = match &json {
-        Some(json) => ["error", "message", "detail", "reason_code"]
+        Some(json) => ["message", "error", "detail", "reason_code"]
             .iter()
             .find_map(|key| {
                 let value = json.get(key)?;
