@@ -277,12 +277,10 @@ impl ServiceClient {
         Ok(call.send(&[200]).await?.read(&self.name)?.body)
     }
 
-    /// Stops (or lets go on) revocations and nonces on this instance.
+    /// Stops (POST) or lets go on (DELETE) revocations and nonces on this instance.
     pub async fn fence(&self, fenced: bool) -> Called<Fence> {
-        let call = self
-            .call(Method::POST, "/v1/carry/fence")
-            .by_admin()
-            .json(&Fence { fenced });
+        let method = if fenced { Method::POST } else { Method::DELETE };
+        let call = self.call(method, "/v1/carry/fence").by_admin();
         let raw = call.send(&[200]).await?;
         let asked = raw.call.clone();
         let answer: Fence = raw.read(&self.name)?.body;
