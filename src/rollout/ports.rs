@@ -172,6 +172,7 @@ pub fn last_reason(entries: &[Entry]) -> Option<&str> {
             | Event::Resumed { .. }
             | Event::RolledBack
             | Event::Completed
+            | Event::Waived { .. }
             | Event::Note { .. } => None,
         })
 }

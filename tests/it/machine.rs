@@ -117,6 +117,7 @@ fn inputs(state: &State) -> Vec<Input> {
     let mut inputs = vec![
         Input::Tick,
         Input::TakeOver { by: by() },
+        Input::Waive { by: by() },
         Input::Pause {
             by: by(),
             why: why(),
@@ -156,6 +157,7 @@ fn inputs(state: &State) -> Vec<Input> {
             readings: vec![Reading {
                 gate: "errors".into(),
                 verdict,
+                warming: false,
                 why: why(),
                 evidence: serde_json::Value::Null,
             }],
@@ -477,6 +479,7 @@ fn reading(verdict: Verdict) -> Input {
         readings: vec![Reading {
             gate: "errors".into(),
             verdict,
+            warming: false,
             why: "seen".into(),
             evidence: serde_json::Value::Null,
         }],

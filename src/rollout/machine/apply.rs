@@ -28,6 +28,7 @@ impl State {
             | Event::Stuck { .. }
             | Event::Completed
             | Event::Aborted { .. }
+            | Event::Waived { .. }
             | Event::Note { .. } => Err(Illegal {
                 event: event.name(),
                 state: "nothing".into(),
@@ -47,6 +48,7 @@ impl State {
             bake: None,
             passed_gates: Vec::new(),
             in_aftermath: false,
+            waived: false,
             outline,
         }
     }
@@ -106,6 +108,7 @@ impl State {
             Event::Stuck { step, .. } => self.stuck(*step),
             Event::Completed => self.completed(),
             Event::Aborted { .. } => self.aborted(),
+            Event::Waived { .. } => self.waive(),
         };
         if legal {
             Ok(())
@@ -344,8 +347,11 @@ impl State {
             bake.observed_ms += gained_ms;
             bake.last_at_ms = Some(at_ms);
             for (gate, count) in outline.gates.iter().zip(&mut bake.gates) {
-                let reading = readings.iter().find(|r| r.gate == gate.id);
-                count.take(reading.map_or(Verdict::Inconclusive, |r| r.verdict));
+                match readings.iter().find(|r| r.gate == gate.id) {
+                    Some(r) if r.warming && r.verdict != Verdict::Fail => count.passing = false,
+                    Some(r) => count.take(r.verdict),
+                    None => count.take(Verdict::Inconclusive),
+                }
             }
         }
         legal
@@ -463,6 +469,12 @@ impl State {
         if legal {
             self.status = Status::Completed;
         }
+        legal
+    }
+
+    fn waive(&mut self) -> bool {
+        let legal = self.status == Status::RolledBack && !self.is_closed();
+        self.waived |= legal;
         legal
     }
 

@@ -63,6 +63,10 @@ pub enum Input {
         by: String,
         why: String,
     },
+    /// A person gives up what is due after the rollback.
+    Waive {
+        by: String,
+    },
     Note {
         by: String,
         text: String,
@@ -190,6 +194,13 @@ pub fn decide(state: &State, now_ms: u64, input: Input) -> Result<Decision, Refu
                 rolls_back,
                 evidence,
             }))
+        }
+        Input::Waive { by } => {
+            if state.status == Status::RolledBack && !state.is_closed() {
+                Ok(Decision::event(Event::Waived { by }))
+            } else {
+                Err(Refusal::NotAwaited)
+            }
         }
         Input::Pause { by, why } => pause(state, by, why),
         Input::Resume { by } => resume(state, by),

@@ -107,6 +107,10 @@ pub enum Event {
         by: String,
         why: String,
     },
+    /// A person gave up what was due after the rollback, so that another attempt may begin.
+    Waived {
+        by: String,
+    },
     Note {
         by: String,
         text: String,
@@ -136,6 +140,7 @@ impl Event {
             Event::Stuck { .. } => "stuck",
             Event::Completed => "completed",
             Event::Aborted { .. } => "aborted",
+            Event::Waived { .. } => "waived",
             Event::Note { .. } => "note",
         }
     }
@@ -146,6 +151,10 @@ impl Event {
 pub struct Reading {
     pub gate: String,
     pub verdict: Verdict,
+    /// Not judged only because the watch or a process began less than a window ago: nothing is
+    /// wrong, and it does not count against the gate's limit. It is not a pass either.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub warming: bool,
     /// One line for a person: the value, the limit, the reason.
     pub why: String,
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]

@@ -24,6 +24,8 @@ pub struct State {
     pub passed_gates: Vec<String>,
     /// A person had the steps after a rollback go on; set by `resumed`, cleared by a failure.
     pub in_aftermath: bool,
+    /// A person gave up what was due after the rollback.
+    pub waived: bool,
 }
 
 /// Where the run stands as a whole.
@@ -227,7 +229,7 @@ impl State {
     pub fn is_closed(&self) -> bool {
         match self.status {
             Status::Completed | Status::Aborted => true,
-            Status::RolledBack => self.next_step(Part::Afterwards).is_none(),
+            Status::RolledBack => self.waived || self.next_step(Part::Afterwards).is_none(),
             Status::Running
             | Status::AwaitingApproval { .. }
             | Status::AwaitingAnswer { .. }
