@@ -14,7 +14,7 @@ use crate::error::{Problem, Result};
 use crate::settings::{ColorChoice, Format, Settings};
 
 pub use prompt::{Answer, Confirmed};
-pub use table::table;
+pub use table::{printable, table};
 
 /// Something that a command answers with: for programs through [`Serialize`], for people through
 /// [`Report::human`].

@@ -1,0 +1,176 @@
+//! What the parts of a runbook do, in a few words for people.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::model::{Expect, Gate, Measure, OnTrigger, Proof, StepKind, Trigger};
+use crate::runtime::toggles::{Mode, Modes, Toggle};
+
+/// What a step does beyond its kind's name.
+pub fn step(kind: &StepKind) -> String {
+    match kind {
+        StepKind::Confirm { question } => question.clone(),
+        StepKind::Approve => "an operator lets the run go on".into(),
+        StepKind::Command { run, .. } => run.join(" "),
+        StepKind::Preflight => "the preconditions hold".into(),
+        StepKind::Migrate => "apply pending migrations".into(),
+        StepKind::Keys => "seed the signing key".into(),
+        StepKind::Carry { on } => format!("exchange with Postgres: {}", targets(on)),
+        StepKind::Toggles { on, set, restart } => {
+            let then = if *restart { ", restart" } else { "" };
+            format!("{} to {}{then}", targets(on), modes(set))
+        }
+        StepKind::Restart { on } => targets(on),
+        StepKind::Smoke { on, checks } => {
+            let checks = names(checks, "all checks");
+            format!("{checks}: {}", targets(on))
+        }
+        StepKind::Verify { queries } => names(queries, "all queries"),
+        StepKind::Bake {
+            on,
+            duration,
+            gates,
+        } => format!("{} {}: {}", targets(on), words(*duration), gates.join(", ")),
+        StepKind::Recover { on, timeout } => {
+            format!("{} within {}", targets(on), words(*timeout))
+        }
+        StepKind::Rehearse { on } => format!("back and forward again: {}", targets(on)),
+        StepKind::Complete => "the completion criteria hold".into(),
+    }
+}
+
+fn names(names: &[String], all: &str) -> String {
+    if names.is_empty() {
+        all.to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+fn targets(on: &[String]) -> String {
+    names(on, "all targets")
+}
+
+fn modes(set: &BTreeMap<Toggle, Mode>) -> String {
+    if set.len() == Toggle::ALL.len() {
+        return Modes::resolve(set).to_string();
+    }
+    let pair = |(toggle, mode): (&Toggle, &Mode)| format!("{toggle}={mode}");
+    set.iter().map(pair).collect::<Vec<_>>().join(" ")
+}
+
+/// What a measure counts.
+pub fn measure(measure: &Measure) -> String {
+    match measure {
+        Measure::Ratio { bad, total } => format!("{bad} / {total}"),
+        Measure::Quantile { q, histogram } => format!("quantile {q} of {histogram}"),
+        Measure::Increase { counter } => format!("increase of {counter}"),
+        Measure::Coincidence { left, right } => format!("{left} together with {right}"),
+    }
+}
+
+/// A limit in the unit of its measure.
+fn amount(of: &Measure, value: f64) -> String {
+    match of {
+        Measure::Ratio { .. } => format!("{} %", short(value * 100.0)),
+        Measure::Quantile { .. } => format!("{} s", short(value)),
+        Measure::Increase { .. } | Measure::Coincidence { .. } => short(value),
+    }
+}
+
+/// Without the noise of a multiplication: 0.2, not 0.20000000000000001.
+fn short(value: f64) -> String {
+    let rounded = (value * 1e6).round() / 1e6;
+    rounded.to_string()
+}
+
+fn samples(min: u64) -> String {
+    match min {
+        0 => String::new(),
+        n => format!(", from {n} samples"),
+    }
+}
+
+pub fn gate(gate: &Gate) -> String {
+    let margin = gate.margin.map(|m| {
+        let unit = match gate.measure {
+            Measure::Ratio { .. } => format!("{} points", short(m * 100.0)),
+            _ => amount(&gate.measure, m),
+        };
+        format!(", others + {unit}")
+    });
+    format!(
+        "{} ≤ {}{}; {} every {}{}",
+        measure(&gate.measure),
+        amount(&gate.measure, gate.max),
+        margin.unwrap_or_default(),
+        words(gate.window),
+        words(gate.interval),
+        samples(gate.min_samples),
+    )
+}
+
+pub fn trigger(trigger: &Trigger) -> String {
+    let then = match trigger.on_trigger {
+        OnTrigger::Rollback => "rolls back",
+        OnTrigger::Pause => "pauses",
+    };
+    format!(
+        "{then} when {} > {}; {} every {}{}",
+        measure(&trigger.measure),
+        amount(&trigger.measure, trigger.above),
+        words(trigger.window),
+        words(trigger.interval),
+        samples(trigger.min_samples),
+    )
+}
+
+pub fn expect(expect: &Expect) -> String {
+    let Expect {
+        min_rows,
+        max_rows,
+        each_row,
+        some_row,
+        newest,
+        grows,
+    } = expect;
+    let parts: Vec<String> = [
+        min_rows.map(|n| format!("at least {n} row{}", plural(n))),
+        max_rows.map(|n| format!("at most {n} row{}", plural(n))),
+        each_row.as_ref().map(|c| format!("each row: {c}")),
+        some_row.as_ref().map(|c| format!("some row: {c}")),
+        newest
+            .as_ref()
+            .map(|n| format!("{} within {}", n.column, words(n.within))),
+        grows.as_ref().map(|c| format!("{c} only grows")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if parts.is_empty() {
+        "only shown".into()
+    } else {
+        parts.join("; ")
+    }
+}
+
+fn plural(n: u64) -> &'static str {
+    if n == 1 { "" } else { "s" }
+}
+
+pub fn proof(proof: &Proof) -> String {
+    match proof {
+        Proof::Modes { env, set } => format!("{env} runs on {}", modes(set)),
+        Proof::Gates { gates } => format!("gates {}", gates.join(", ")),
+        Proof::Queries { env, queries } => {
+            format!("queries in {env}: {}", names(queries, "all of them"))
+        }
+        Proof::Rehearsal { step } => format!("step {step} of the same run"),
+    }
+}
+
+/// A duration as a runbook writes it.
+pub fn words(duration: Duration) -> String {
+    let signed = jiff::SignedDuration::try_from(duration).unwrap_or(jiff::SignedDuration::MAX);
+    format!("{signed:#}")
+}

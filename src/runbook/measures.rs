@@ -1,0 +1,209 @@
+//! Gates and triggers: what they measure, how often, and when it is too much.
+
+use std::time::Duration;
+
+use super::bindings::Common;
+use super::describe;
+use super::fields::Fields;
+use super::mistakes::{Mistakes, suggestion};
+use super::model::{Gate, Measure, OnTrigger, Trigger};
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// `interval` and `window`, with their defaults.
+fn times(fields: &mut Fields, interval: Duration, mistakes: &mut Mistakes) -> (Duration, Duration) {
+    let given = fields.get::<Duration>("interval", mistakes);
+    let window = fields.get::<Duration>("window", mistakes);
+    let window = window.map_or(seconds(60), |w| w.value);
+    if let Some(interval) = given.as_ref().filter(|i| i.value > window) {
+        mistakes.add(
+            interval.span.clone(),
+            "`interval` is longer than `window`: time between two looks would be seen by nobody",
+            "too long",
+            format_args!("at most the window, which is {}", describe::words(window)),
+        );
+    }
+    (given.map_or(interval.min(window), |i| i.value), window)
+}
+
+pub fn gate(mut common: Common, mistakes: &mut Mistakes) -> Option<Gate> {
+    let measure = measure(&mut common.fields, mistakes);
+    let fields = &mut common.fields;
+    let max = fields.need::<f64>("max", "0.01", mistakes);
+    let margin = fields.get::<f64>("margin", mistakes);
+    let (interval, window) = times(fields, seconds(15), mistakes);
+    let min_samples = fields.get::<u64>("min_samples", mistakes);
+    let failure_limit = count(fields, "failure_limit", mistakes);
+    let error_limit = count(fields, "error_limit", mistakes);
+    common.fields.finish(mistakes, |_| None);
+    let measure = measure?;
+    Some(Gate {
+        id: common.id,
+        heading: common.heading,
+        min_samples: min_samples.map_or(samples(&measure, 50), |m| m.value),
+        measure,
+        max: max?.value,
+        margin: margin.map(|m| m.value),
+        interval,
+        window,
+        failure_limit: failure_limit.unwrap_or(0),
+        error_limit: error_limit.unwrap_or(4),
+        at: common.at,
+    })
+}
+
+pub fn trigger(mut common: Common, mistakes: &mut Mistakes) -> Option<Trigger> {
+    let measure = measure(&mut common.fields, mistakes);
+    let fields = &mut common.fields;
+    let above = fields.need::<f64>("above", "0.05", mistakes);
+    let (interval, window) = times(fields, seconds(5), mistakes);
+    let min_samples = fields.get::<u64>("min_samples", mistakes);
+    let on_trigger = match fields.get::<String>("on_trigger", mistakes) {
+        None => OnTrigger::Rollback,
+        Some(text) => match text.value.as_str() {
+            "rollback" => OnTrigger::Rollback,
+            "pause" => OnTrigger::Pause,
+            other => {
+                mistakes.add(
+                    text.span,
+                    format_args!("`on_trigger` cannot be `{other}`"),
+                    "unknown",
+                    suggestion(other, "", &["rollback", "pause"]),
+                );
+                OnTrigger::Rollback
+            }
+        },
+    };
+    common.fields.finish(mistakes, |_| None);
+    let measure = measure?;
+    Some(Trigger {
+        id: common.id,
+        heading: common.heading,
+        min_samples: min_samples.map_or(samples(&measure, 20), |m| m.value),
+        measure,
+        above: above?.value,
+        window,
+        interval,
+        on_trigger,
+        at: common.at,
+    })
+}
+
+/// A ratio and a quantile mean little over a few requests; an increase speaks for itself.
+fn samples(measure: &Measure, default: u64) -> u64 {
+    match measure {
+        Measure::Ratio { .. } | Measure::Quantile { .. } => default,
+        Measure::Increase { .. } | Measure::Coincidence { .. } => 0,
+    }
+}
+
+fn count(fields: &mut Fields, key: &'static str, mistakes: &mut Mistakes) -> Option<u32> {
+    let given = fields.get::<u64>(key, mistakes)?;
+    match u32::try_from(given.value) {
+        Ok(count) => Some(count),
+        Err(_) => {
+            mistakes.add(
+                given.span,
+                format_args!("`{key}` is out of range"),
+                "too large",
+                "a limit that is never reached is no limit",
+            );
+            None
+        }
+    }
+}
+
+const MEASURES: [&str; 4] = ["ratio", "quantile", "increase", "coincidence"];
+const A_MEASURE: &str = "{ ratio = { bad = \"errors_total\", total = \"requests_total\" } }";
+
+fn measure(fields: &mut Fields, mistakes: &mut Mistakes) -> Option<Measure> {
+    let Some(raw) = fields.raw("measure") else {
+        fields.missing("measure", A_MEASURE, mistakes);
+        return None;
+    };
+    let wrong = |mistakes: &mut Mistakes, cause: &str, hint: &str| {
+        mistakes.add(raw.span.clone(), cause, "here", hint);
+        None
+    };
+    let hint = format!("write measure = {A_MEASURE}");
+    let Some(table) = raw.value.as_table() else {
+        return wrong(
+            mistakes,
+            "`measure` has the wrong type: it must be a table",
+            &hint,
+        );
+    };
+    let mut entries = table.iter();
+    let (Some((name, value)), None) = (entries.next(), entries.next()) else {
+        let one = format!("exactly one of: {}", MEASURES.join(", "));
+        return wrong(
+            mistakes,
+            "`measure` must hold exactly one way of measuring",
+            &one,
+        );
+    };
+    let name = name.get_ref().as_ref();
+    if !MEASURES.contains(&name) {
+        let cause = format!("`{name}` is no way of measuring");
+        return wrong(mistakes, &cause, &suggestion(name, "", &MEASURES));
+    }
+    let Some(inner) = value.get_ref().as_table() else {
+        let cause = format!("`{name}` has the wrong type: it must be a table");
+        return wrong(mistakes, &cause, &hint);
+    };
+    measured(
+        name,
+        fields.inner(inner, raw.span.clone(), format!("`{name}`")),
+        mistakes,
+    )
+}
+
+fn measured(name: &str, mut inner: Fields, mistakes: &mut Mistakes) -> Option<Measure> {
+    let counter = "\"requests_total\"";
+    let found = match name {
+        "ratio" => {
+            let bad = selector(&mut inner, "bad", counter, mistakes);
+            let total = selector(&mut inner, "total", counter, mistakes);
+            bad.zip(total)
+                .map(|(bad, total)| Measure::Ratio { bad, total })
+        }
+        "quantile" => {
+            let q = inner.need::<f64>("q", "0.99", mistakes);
+            let histogram = selector(&mut inner, "histogram", "\"request_seconds\"", mistakes);
+            if let Some(q) = q.as_ref().filter(|q| q.value <= 0.0 || q.value >= 1.0) {
+                mistakes.add(
+                    q.span.clone(),
+                    "`q` is a quantile, so it lies between 0 and 1",
+                    "out of range",
+                    "write 0.99 for the 99th percentile",
+                );
+            }
+            q.zip(histogram).map(|(q, histogram)| Measure::Quantile {
+                q: q.value,
+                histogram,
+            })
+        }
+        "increase" => selector(&mut inner, "counter", counter, mistakes)
+            .map(|counter| Measure::Increase { counter }),
+        _ => {
+            let left = selector(&mut inner, "left", counter, mistakes);
+            let right = selector(&mut inner, "right", counter, mistakes);
+            left.zip(right)
+                .map(|(left, right)| Measure::Coincidence { left, right })
+        }
+    };
+    inner.finish(mistakes, |_| None);
+    found
+}
+
+fn selector(
+    fields: &mut Fields,
+    key: &'static str,
+    example: &str,
+    mistakes: &mut Mistakes,
+) -> Option<String> {
+    let text = fields.need::<String>(key, example, mistakes)?;
+    Some(text.value)
+}
