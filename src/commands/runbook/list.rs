@@ -118,7 +118,11 @@ impl Report for List {
                 out.wrapped(2, &printable(&runbook.title))?;
             }
             if runbook.mistakes > 0 {
-                writeln!(out, "  next: dbctl runbook check {}", printable(&runbook.place))?;
+                writeln!(
+                    out,
+                    "  next: dbctl runbook check {}",
+                    printable(&runbook.place)
+                )?;
             } else {
                 writeln!(out, "  {}", printable(&runbook.place))?;
             }
