@@ -152,7 +152,7 @@ impl<'f> Fields<'f> {
             if self.asked.contains(&name) {
                 continue;
             }
-            let hint = elsewhere(name).unwrap_or_else(|| suggestion(name, "keys", &self.asked));
+            let hint = elsewhere(name).unwrap_or_else(|| suggestion(name, &self.asked));
             mistakes.add(
                 self.fence.place(key.span()),
                 format_args!("{} has no key `{name}`", self.what),

@@ -70,7 +70,7 @@ pub fn trigger(mut common: Common, mistakes: &mut Mistakes) -> Option<Trigger> {
                     text.span,
                     format_args!("`on_trigger` cannot be `{other}`"),
                     "unknown",
-                    suggestion(other, "", &["rollback", "pause"]),
+                    suggestion(other, &["rollback", "pause"]),
                 );
                 OnTrigger::Rollback
             }
@@ -147,7 +147,7 @@ fn measure(fields: &mut Fields, mistakes: &mut Mistakes) -> Option<Measure> {
     let name = name.get_ref().as_ref();
     if !MEASURES.contains(&name) {
         let cause = format!("`{name}` is no way of measuring");
-        return wrong(mistakes, &cause, &suggestion(name, "", &MEASURES));
+        return wrong(mistakes, &cause, &suggestion(name, &MEASURES));
     }
     let Some(inner) = value.get_ref().as_table() else {
         let cause = format!("`{name}` has the wrong type: it must be a table");

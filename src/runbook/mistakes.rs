@@ -82,10 +82,9 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 }
 
 /// "did you mean `x`?" where a name is near, else all that are known.
-pub fn suggestion<'a>(name: &str, what: &str, known: &[&'a str]) -> String {
+pub fn suggestion(name: &str, known: &[&str]) -> String {
     match nearest(name, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None if known.is_empty() => format!("the document has no {what}"),
         None => format!("known: {}", known.join(", ")),
     }
 }

@@ -191,7 +191,7 @@ pub fn criterion(mut common: Common, mistakes: &mut Mistakes) -> Option<Criterio
                 kind.span,
                 format_args!("`{other}` proves nothing"),
                 "unknown proof",
-                suggestion(other, "", &PROOFS),
+                suggestion(other, &PROOFS),
             );
             return None;
         }

@@ -129,14 +129,12 @@ fn balanced(words: &[Word]) -> Result<(), Flaw> {
     for (kind, span) in words {
         match kind {
             TokenKind::OpenParen => open.push(span),
-            TokenKind::CloseParen => {
-                if open.pop().is_none() {
-                    return Err(Flaw::new(
-                        span.clone(),
-                        "a parenthesis closes that was never opened",
-                        "take it away, or open it",
-                    ));
-                }
+            TokenKind::CloseParen if open.pop().is_none() => {
+                return Err(Flaw::new(
+                    span.clone(),
+                    "a parenthesis closes that was never opened",
+                    "take it away, or open it",
+                ));
             }
             _ => {}
         }

@@ -60,7 +60,7 @@ pub fn read(mut common: Common, mistakes: &mut Mistakes) -> StepDraft {
                 word.span,
                 format_args!("there is no kind of step called `{}`", word.value),
                 "unknown kind",
-                suggestion(&word.value, "", &known),
+                suggestion(&word.value, &known),
             );
         }
     }
@@ -88,7 +88,7 @@ fn part(fields: &mut Fields, mistakes: &mut Mistakes) -> Part {
                 word.span,
                 format_args!("`part` cannot be `{other}`"),
                 "unknown part",
-                match suggestion(other, "", &["rollback", "afterwards"]) {
+                match suggestion(other, &["rollback", "afterwards"]) {
                     hint if hint.starts_with("did") => hint,
                     hint => hint + "; a step of the rollout itself has no `part`",
                 },
@@ -287,7 +287,7 @@ pub fn toggles(
         "`set` is neither \"postgres\" nor \"local\" nor a table of toggles",
         "unknown",
         match word {
-            Some(word) => suggestion(word, "", &["postgres", "local"]),
+            Some(word) => suggestion(word, &["postgres", "local"]),
             None => "write set = \"postgres\" or set = { SECURITY_REVOCATION_MODE = \"postgres\" }"
                 .into(),
         },
@@ -316,7 +316,7 @@ fn toggle_table(
                 inner.place(key.span()),
                 format_args!("`{}` is not a toggle", name.escape_debug()),
                 "unknown toggle",
-                suggestion(name, "", &Toggle::ALL.map(Toggle::name)),
+                suggestion(name, &Toggle::ALL.map(Toggle::name)),
             );
             continue;
         };
