@@ -501,7 +501,7 @@ impl Raw {
 }
 
 /// What an error answer says: a message out of its JSON, else its first line.
-fn message(body: &[u8]) -> String {
+pub(crate) fn message(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let json: Option<serde_json::Value> = serde_json::from_str(&text).ok();
     let said = match &json {

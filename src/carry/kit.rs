@@ -15,6 +15,7 @@ use super::contract::Snapshot;
 use super::merge::{Counts, merge, without_expired};
 use super::postgres::CLOCK_SKEW;
 use crate::error::{Doing, Exit, Problem, Result};
+use crate::settings::{Environment, Settings};
 
 /// Name of the file that a service's local adapters read at their start.
 pub const CARRY_FILE: &str = "carry.json";
@@ -59,6 +60,19 @@ impl Kit {
         Ok(Self {
             dir: dir.to_owned(),
         })
+    }
+
+    /// The kit of an environment, beside the journal of its rollouts.
+    pub fn of(settings: &Settings, env: &Environment) -> Result<Self> {
+        let mut name = String::new();
+        for byte in env.name.bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => name.push(byte.into()),
+                other => name += &format!("%{other:02x}"),
+            }
+        }
+        let beside = crate::durable::parent(&settings.config.journal.path);
+        Self::open(&beside.join("kit").join(name))
     }
 
     pub fn path(&self) -> PathBuf {

@@ -56,6 +56,11 @@ pub fn set(path: &Path, toggles: &BTreeMap<Toggle, Mode>) -> Result<FileSays> {
     Ok(said)
 }
 
+/// What [`set`] would make the file say; changes nothing.
+pub fn preview(path: &Path, toggles: &BTreeMap<Toggle, Mode>) -> Result<FileSays> {
+    says(path, &edited(&load(path)?, toggles))
+}
+
 fn load(path: &Path) -> Result<Vec<u8>> {
     let doing = format!("reading the toggles of {}", path.display());
     let about = std::fs::metadata(path).map_err(|e| {

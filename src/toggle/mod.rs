@@ -2,6 +2,7 @@
 
 mod file;
 mod restart;
+pub mod switch;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

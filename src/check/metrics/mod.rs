@@ -35,7 +35,7 @@ pub trait Provider: Send + Sync {
     fn fetch(&self, target: &str) -> impl Future<Output = Result<Exposition, String>> + Send;
 }
 
-/// Reads `/metrics` of the targets.
+/// Reads `/metrics` of the targets, and `/healthz` for the process that answers.
 #[derive(Debug, Default)]
 pub struct Scrape {
     clients: BTreeMap<String, ServiceClient>,
@@ -59,8 +59,14 @@ impl Provider for Scrape {
             .clients
             .get(target)
             .ok_or_else(|| "it is not one of the targets".to_owned())?;
-        let text = client.metrics().await.map_err(|e| e.failure.to_string())?;
-        parse(&text).map_err(|why| format!("its metrics cannot be read: {why}"))
+        // A restart between two scrapes may leave no trace in the counters of a quiet service.
+        let (text, health) = futures_util::future::join(client.metrics(), client.health()).await;
+        let text = text.map_err(|e| e.failure.to_string())?;
+        let scraped = parse(&text).map_err(|why| format!("its metrics cannot be read: {why}"))?;
+        Ok(Exposition {
+            boot_id: health.ok().map(|h| h.boot_id),
+            ..scraped
+        })
     }
 }
 

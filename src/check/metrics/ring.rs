@@ -29,12 +29,22 @@ pub(super) struct Ring {
     pub failing: Option<(Timestamp, String)>,
 }
 
+/// What tells one process of a target from the next.
+#[derive(Debug, Default)]
+struct Process {
+    boot_id: Option<String>,
+    /// Seconds since 1970, by the process's own metrics.
+    started_s: Option<f64>,
+}
+
 #[derive(Debug)]
 struct Sample {
     at: Timestamp,
     /// Counts up with every restart that was noticed.
     boot: u32,
-    started: Option<f64>,
+    /// The first of a process whose predecessor was seen: its counters began at zero not long ago.
+    after_restart: bool,
+    process: Process,
     /// By index into `keys`; shorter where a series came later.
     values: Vec<Option<f64>>,
 }
@@ -53,11 +63,18 @@ pub(super) struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// How much a series rose. One that was not there before began at zero meanwhile.
+    /// How much a series rose. One that was not there before began at zero meanwhile, and so did
+    /// one that fell.
     pub fn rise(&self, series: usize) -> f64 {
-        let after = self.after.value(series).unwrap_or(0.0);
+        let Some(after) = self.after.value(series) else {
+            return 0.0;
+        };
         let before = self.before.and_then(|s| s.value(series)).unwrap_or(0.0);
-        after - before
+        if after < before {
+            after
+        } else {
+            after - before
+        }
     }
 }
 
@@ -86,7 +103,10 @@ impl Ring {
             self.samples.clear();
         }
         let mut values = vec![None; self.keys.len()];
-        let mut started = None;
+        let mut process = Process {
+            boot_id: scraped.boot_id.clone(),
+            started_s: None,
+        };
         self.known.clear();
         for selector in wanted {
             let announced = scraped.announced.iter().any(|a| {
@@ -102,7 +122,7 @@ impl Ring {
         }
         for series in &scraped.series {
             if series.name == START_TIME {
-                started = Some(series.value);
+                process.started_s = Some(series.value);
             }
             let Some(count) = self.known.get_mut(&series.name) else {
                 continue;
@@ -115,15 +135,16 @@ impl Ring {
                 values[at] = Some(series.value);
             }
         }
-        let boot = match self.samples.back() {
-            None => 0,
-            Some(last) if restarted(last, started, &values) => last.boot + 1,
-            Some(last) => last.boot,
+        let (boot, after_restart) = match self.samples.back() {
+            None => (0, false),
+            Some(last) if restarted(last, &process, &values) => (last.boot + 1, true),
+            Some(last) => (last.boot, false),
         };
         self.samples.push_back(Sample {
             at,
             boot,
-            started,
+            after_restart,
+            process,
             values,
         });
         self.forget(at, horizon);
@@ -205,7 +226,6 @@ impl Ring {
     ) -> Option<Seen<'_>> {
         let last = self.samples.back()?;
         let first_of_process = self.samples.iter().find(|s| s.boot == last.boot)?;
-        let begins_here = first_of_process.boot > 0;
         let usable = |s: &&Sample| !this_process || s.boot == last.boot;
         let inside = |s: &&Sample| age(s.at, now) < window;
         // The newest sample at or before the window's start is where counting begins.
@@ -229,7 +249,7 @@ impl Ring {
                     before: None,
                     after,
                 }),
-                None if this_process && begins_here => steps.push(Step {
+                None if after.after_restart => steps.push(Step {
                     before: None,
                     after,
                 }),
@@ -247,10 +267,13 @@ impl Ring {
     }
 }
 
-/// Whether another process answered than the time before: it says that it started at another
-/// time, or a counter fell or went away.
-fn restarted(last: &Sample, started: Option<f64>, values: &[Option<f64>]) -> bool {
-    if let (Some(before), Some(now)) = (last.started, started) {
+/// Whether another process answered than the time before: it has another boot id, says that it
+/// started at another time, or a counter fell or went away.
+fn restarted(last: &Sample, process: &Process, values: &[Option<f64>]) -> bool {
+    if let (Some(before), Some(now)) = (&last.process.boot_id, &process.boot_id) {
+        return before != now;
+    }
+    if let (Some(before), Some(now)) = (last.process.started_s, process.started_s) {
         return (before - now).abs() > START_TIME_JITTER_S;
     }
     last.values.iter().enumerate().any(|(i, before)| {

@@ -24,6 +24,8 @@ pub struct Exposition {
     pub series: Vec<Series>,
     /// Names that a `# TYPE` line announces, also those without a sample yet.
     pub announced: BTreeSet<String>,
+    /// The process that answered, where it says so beside its metrics.
+    pub boot_id: Option<String>,
 }
 
 /// Reads the text exposition format, version 0.0.4, and what OpenMetrics adds on sample lines
