@@ -78,6 +78,14 @@ LANGUAGE plpgsql SET search_path = '' AS $$
 DECLARE
     path CONSTANT text[] := ARRAY['standby', 'current', 'retiring', 'retired', 'revoked'];
 BEGIN
+    IF TG_OP <> 'UPDATE' THEN
+        -- Tokens, decisions and events name it: what became of it must stay known.
+        IF TG_OP = 'DELETE' AND OLD.state = 'standby' THEN
+            RETURN OLD;
+        END IF;
+        RAISE EXCEPTION 'a key version that has been in use cannot be removed'
+            USING ERRCODE = 'check_violation', HINT = 'retire or revoke it';
+    END IF;
     IF (NEW.key_id, NEW.version, NEW.kid, NEW.algorithm, NEW.public_key)
         IS DISTINCT FROM (OLD.key_id, OLD.version, OLD.kid, OLD.algorithm, OLD.public_key) THEN
         RAISE EXCEPTION 'version % of key % cannot become another key', OLD.version, OLD.key_id
@@ -91,15 +99,17 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION security.signing_key_version_moves_forward() IS
-    'Refuses a key version that changes its identity or goes back to an earlier state.';
+    'Refuses a key version that changes its identity or goes back to an earlier state, and to remove one that has been in use.';
 
-CREATE TRIGGER moves_forward BEFORE UPDATE ON security.signing_key_versions
+CREATE TRIGGER moves_forward BEFORE UPDATE OR DELETE ON security.signing_key_versions
     FOR EACH ROW EXECUTE FUNCTION security.signing_key_version_moves_forward();
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON security.signing_key_versions
+    FOR EACH STATEMENT EXECUTE FUNCTION security.signing_key_version_moves_forward();
 
 CREATE FUNCTION security.signing_key_has_one_current() RETURNS trigger
 LANGUAGE plpgsql SET search_path = '' AS $$
 DECLARE
-    touched text := CASE WHEN TG_OP = 'DELETE' THEN OLD.key_id ELSE NEW.key_id END;
+    touched CONSTANT text := NEW.key_id;
 BEGIN
     -- A key that only verifies (imported), or whose first version is still standby, has none yet.
     IF EXISTS (
@@ -120,7 +130,7 @@ COMMENT ON FUNCTION security.signing_key_has_one_current() IS
     'Together with the unique index: exactly one version of a key that has signed is current when a transaction commits.';
 
 CREATE CONSTRAINT TRIGGER has_one_current
-    AFTER INSERT OR UPDATE OR DELETE ON security.signing_key_versions
+    AFTER INSERT OR UPDATE ON security.signing_key_versions
     DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION security.signing_key_has_one_current();
 

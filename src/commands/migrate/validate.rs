@@ -89,7 +89,7 @@ impl Report for Validated {
                 self.migrations,
                 self.elapsed_ms / 1e3
             )?,
-            None => write!(out, "none of {} migrations was run", self.migrations)?,
+            None => write!(out, "nothing was run")?,
         }
         let count = self.problems.len();
         match count {
@@ -103,7 +103,7 @@ impl Report for Validated {
                 )?;
             }
         }
-        if self.not_judged > 0 {
+        if self.not_judged > 0 && self.ran_on.is_some() {
             write!(out, " · {} not judged", self.not_judged)?;
         }
         writeln!(out)?;

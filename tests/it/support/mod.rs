@@ -1,4 +1,5 @@
 //! What tests share.
 
 pub mod cli;
+pub mod migrations;
 pub mod postgres;
