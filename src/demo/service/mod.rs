@@ -30,7 +30,7 @@ use crate::keys::{Kek, SigningKey};
 use crate::pg::Database;
 use crate::runtime::decisions::{DecisionLog, Happened};
 use crate::runtime::nonce::{Nonces, Opening};
-use crate::runtime::resolver::{KeyResolver, MemoryKeys, PostgresKeys};
+use crate::runtime::resolver::{KeyResolver, Loading, MAX_AGE, MemoryKeys, PostgresKeys};
 use crate::runtime::revocation::{MemoryRevocations, PostgresRevocations, Revocations};
 use crate::runtime::toggles::{Mode, Modes};
 
@@ -314,10 +314,13 @@ impl Stores<'_> {
             Some(db) => {
                 let file = config.kek_file.as_ref();
                 let file = file.ok_or_else(|| missing("SERVICE_KEK_FILE", "Postgres"))?;
-                let kek = Kek::from_file(file)?;
-                let fault = self.faults.fault(faults::key_lookup);
-                let keys =
-                    PostgresKeys::open(db.clone(), &config.key_id, Some(kek), Some(fault)).await?;
+                let how = Loading {
+                    key_id: &config.key_id,
+                    kek: Some(Kek::from_file(file)?),
+                    max_age: MAX_AGE,
+                    fault: Some(self.faults.fault(faults::key_lookup)),
+                };
+                let keys = PostgresKeys::open(db.clone(), how).await?;
                 Ok(KeyResolver::Postgres(keys))
             }
             None => {

@@ -2,7 +2,8 @@
 
 use axum::Extension;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -76,11 +77,22 @@ fn scope(scope: &str) -> Result<(), Refusal> {
     }
 }
 
+/// Whoever has the admin token. It comes first among a handler's arguments, so that nothing is
+/// read from anybody else.
+pub(super) struct Admitted;
+
+impl FromRequestParts<Shared> for Admitted {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Refusal> {
+        app.admit(&parts.headers).map(|()| Admitted)
+    }
+}
+
 pub(super) async fn export(
+    _: Admitted,
     State(app): State<Shared>,
-    headers: HeaderMap,
 ) -> Result<Json<Snapshot>, Refusal> {
-    app.admit(&headers)?;
     let (revoked_tokens, revoked_sessions) = app.revocations.export().await?;
     Ok(Json(Snapshot {
         schema: Snapshot::SCHEMA.to_owned(),
@@ -97,12 +109,11 @@ pub(super) async fn export(
 }
 
 pub(super) async fn import(
+    _: Admitted,
     State(app): State<Shared>,
     Extension(RequestId(request_id)): Extension<RequestId>,
-    headers: HeaderMap,
     Body(snapshot): Body<Snapshot>,
 ) -> Result<Response, Refusal> {
-    app.admit(&headers)?;
     check(&snapshot)?;
     app.finish(move |app| async move {
         let imported = app.merge(&snapshot, &request_id).await?;
@@ -223,21 +234,19 @@ impl App {
 }
 
 pub(super) async fn fence(
+    _: Admitted,
     State(app): State<Shared>,
     Extension(RequestId(request_id)): Extension<RequestId>,
-    headers: HeaderMap,
-) -> Result<Json<Fence>, Refusal> {
-    app.admit(&headers)?;
-    Ok(app.set_fence(request_id, true).await)
+) -> Json<Fence> {
+    app.set_fence(request_id, true).await
 }
 
 pub(super) async fn unfence(
+    _: Admitted,
     State(app): State<Shared>,
     Extension(RequestId(request_id)): Extension<RequestId>,
-    headers: HeaderMap,
-) -> Result<Json<Fence>, Refusal> {
-    app.admit(&headers)?;
-    Ok(app.set_fence(request_id, false).await)
+) -> Json<Fence> {
+    app.set_fence(request_id, false).await
 }
 
 pub(super) async fn health(State(app): State<Shared>) -> Json<Health> {

@@ -13,7 +13,7 @@ use crate::contract::PublicKey;
 use crate::keys::{SigningKey, VerifyingKey};
 
 pub use memory::MemoryKeys;
-pub use postgres::PostgresKeys;
+pub use postgres::{Loading, MAX_AGE, PostgresKeys};
 
 /// The resolver that the toggle `SECURITY_KEY_RESOLVER_MODE` chose.
 #[derive(Debug)]

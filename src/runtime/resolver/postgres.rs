@@ -21,7 +21,7 @@ const STORE: &str = "signing keys in Postgres";
 /// How often the copy is refreshed.
 pub const REFRESH: Duration = Duration::from_secs(2);
 
-/// How old the copy may become before look-ups fail.
+/// How old the copy may usually become before look-ups fail.
 pub const MAX_AGE: Duration = Duration::from_secs(30);
 
 /// After Postgres was asked for an unknown kid, how long others that are unknown do not ask.
@@ -29,6 +29,18 @@ pub const MISS_COOLDOWN: Duration = Duration::from_secs(1);
 
 /// After a refresh failed, how long the next one waits.
 const FAILURE_COOLDOWN: Duration = Duration::from_millis(250);
+
+/// What to load and how to believe it.
+#[derive(Debug)]
+pub struct Loading<'a> {
+    /// The logical key.
+    pub key_id: &'a str,
+    /// What opens its private halves.
+    pub kek: Option<Kek>,
+    /// How old the copy may become, such as [`MAX_AGE`].
+    pub max_age: Duration,
+    pub fault: Option<Fault>,
+}
 
 #[derive(Debug)]
 pub struct PostgresKeys {
@@ -39,6 +51,7 @@ struct Source {
     db: Database,
     key_id: String,
     kek: Option<Kek>,
+    max_age: Duration,
     fault: Option<Fault>,
     copy: RwLock<Arc<Copy>>,
     /// One refresh at a time; inside is when the last one failed, if it did, and why.
@@ -60,13 +73,14 @@ struct Copy {
 }
 
 impl PostgresKeys {
-    /// Loads the key; it must have a current version that `kek` opens. Refreshes until dropped.
-    pub async fn open(
-        db: Database,
-        key_id: &str,
-        kek: Option<Kek>,
-        fault: Option<Fault>,
-    ) -> Result<Self> {
+    /// Loads the key; it must have a current version that can be opened. Refreshes until dropped.
+    pub async fn open(db: Database, how: Loading<'_>) -> Result<Self> {
+        let Loading {
+            key_id,
+            kek,
+            max_age,
+            fault,
+        } = how;
         let copy = Copy::load(&db, key_id, kek.as_ref(), None).await?;
         if copy.signing.is_none() {
             return Err(Problem::new(
@@ -80,6 +94,7 @@ impl PostgresKeys {
             db,
             key_id: key_id.to_owned(),
             kek,
+            max_age,
             fault,
             copy: RwLock::new(Arc::new(copy)),
             refreshing: tokio::sync::Mutex::new(None),
@@ -152,7 +167,7 @@ impl Source {
     /// The copy if it is young enough, else a new one.
     async fn believable(&self) -> Result<Arc<Copy>, Unavailable> {
         let copy = self.copy();
-        if copy.loaded_at.elapsed() <= MAX_AGE {
+        if copy.loaded_at.elapsed() <= self.max_age {
             return Ok(copy);
         }
         self.newer_than(copy.loaded_at, Duration::ZERO).await

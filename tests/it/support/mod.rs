@@ -3,3 +3,4 @@
 pub mod cli;
 pub mod migrations;
 pub mod postgres;
+pub mod service;

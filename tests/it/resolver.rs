@@ -1,0 +1,99 @@
+//! Keys in Postgres as a service sees them: how long a copy is believed, and who makes it ask.
+
+use std::time::Duration;
+
+use dbctl::error::Result;
+use dbctl::keys::{Kek, SigningKey, VerifyingKey};
+use dbctl::pg::Database;
+use dbctl::runtime::resolver::{KeyError, KeyResolver, Loading, MAX_AGE, PostgresKeys};
+
+use crate::support::service::Backed;
+
+async fn open(backed: &Backed, max_age: Duration) -> Result<KeyResolver> {
+    let url = secrecy::SecretString::from(backed.db.url_as("auth_service"));
+    let db = Database::from_secret_url("test", &url, 2)?;
+    let how = Loading {
+        key_id: "access-tokens",
+        kek: Some(Kek::from_file(&backed.kek_file)?),
+        max_age,
+        fault: None,
+    };
+    let keys = PostgresKeys::open(db, how).await?;
+    Ok(KeyResolver::Postgres(keys))
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+#[test]
+fn a_copy_of_the_keys_that_grew_too_old_is_not_believed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let backed = Backed::new(dir.path());
+    runtime().block_on(async {
+        let old = Duration::from_millis(50);
+        let keys = open(&backed, MAX_AGE).await.expect("a resolver");
+        let doubtful = open(&backed, old).await.expect("a resolver");
+        let key = keys.signing().await.expect("a key");
+        let kid = key.public().kid();
+        tokio::time::sleep(old * 2).await;
+        doubtful.verifying(kid).await.expect("loaded anew");
+        backed.db.server().kill();
+        tokio::time::sleep(old * 2).await;
+        keys.verifying(kid).await.expect("believed for a while");
+        let error = doubtful.verifying(kid).await.expect_err("too old");
+        assert!(matches!(error, KeyError::Unavailable(_)), "{error}");
+        assert!(doubtful.signing().await.is_err());
+    });
+}
+
+#[test]
+fn a_flood_of_invented_keys_does_not_reach_postgres() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let backed = Backed::new(dir.path());
+    let scans = || -> u64 {
+        let stats = "SELECT sum(seq_scan + coalesce(idx_scan, 0)) FROM pg_stat_user_tables \
+                     WHERE relname = 'signing_key_versions'";
+        backed.db.psql(stats).parse().expect("a number")
+    };
+    runtime().block_on(async {
+        let keys = open(&backed, MAX_AGE).await.expect("a resolver");
+        for n in 0..2_000 {
+            let error = keys
+                .verifying(&format!("invented-{n}"))
+                .await
+                .expect_err("unknown");
+            assert_eq!(error, KeyError::Unknown);
+        }
+    });
+    // Each look would be two scans, and statistics come late, but never that late.
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    assert!(scans() < 100, "{} scans", scans());
+}
+
+#[test]
+fn a_service_reads_sealed_keys_only_through_what_it_is_given() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let backed = Backed::new(dir.path());
+    let direct = backed.db.try_psql_as(
+        "auth_service",
+        "SELECT sealed_private_key FROM security.signing_key_versions",
+    );
+    assert!(direct.expect_err("no right").contains("42501"));
+    runtime().block_on(async {
+        let keys = open(&backed, MAX_AGE).await.expect("a resolver");
+        let key: std::sync::Arc<SigningKey> = keys.signing().await.expect("a key");
+        let token = key
+            .sign(
+                &serde_json::json!({"iss": "i", "aud": "a", "sub": "s", "exp": 9_999_999_999_u64}),
+            )
+            .expect("a token");
+        let verifying: std::sync::Arc<VerifyingKey> =
+            keys.verifying(key.public().kid()).await.expect("a key");
+        let claims: serde_json::Value = verifying.decode(&token, "i", "a").expect("claims");
+        assert_eq!(claims["sub"], "s");
+    });
+}
