@@ -8,20 +8,56 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Replaces `path` with `bytes`, wholly or not at all. An existing file keeps its mode;
-/// a new one gets 0600.
+/// Replaces `path` with `bytes`, wholly or not at all. An existing file keeps its mode and its
+/// owner; a new one gets 0600 and, when root writes it, the owner of its directory: a service that
+/// does not run as root must be able to read what is put into its folder.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = parent(path);
     let mut temporary = tempfile::Builder::new()
         .prefix(".dbctl-")
         .tempfile_in(dir)?;
-    if let Ok(old) = std::fs::metadata(path) {
-        temporary.as_file().set_permissions(old.permissions())?;
+    match std::fs::metadata(path) {
+        Ok(old) => {
+            give(temporary.as_file(), &old)?;
+            temporary.as_file().set_permissions(old.permissions())?;
+        }
+        Err(_) if is_root() => give(temporary.as_file(), &std::fs::metadata(dir)?)?,
+        Err(_) => {}
     }
     temporary.write_all(bytes)?;
     temporary.as_file().sync_all()?;
     temporary.persist(path).map_err(|e| e.error)?;
     sync_dir(dir)
+}
+
+/// Gives `file` the owner and the group of `like`.
+#[cfg(unix)]
+fn give(file: &File, like: &std::fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, fchown};
+    let ours = file.metadata()?;
+    if (ours.uid(), ours.gid()) == (like.uid(), like.gid()) {
+        return Ok(());
+    }
+    fchown(file, Some(like.uid()), Some(like.gid())).map_err(|e| {
+        let why = format!("it belongs to another user or group, and that cannot be kept: {e}");
+        io::Error::new(e.kind(), why)
+    })
+}
+
+/// Windows: the file inherits the access list of its directory.
+#[cfg(not(unix))]
+fn give(_file: &File, _like: &std::fs::Metadata) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(unix)]
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+#[cfg(not(unix))]
+fn is_root() -> bool {
+    false
 }
 
 /// Writes a file that must not exist yet, mode 0600. An existing one is left alone and is an

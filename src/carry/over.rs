@@ -214,7 +214,7 @@ pub async fn forward(
     must_answer(flipping, &without)?;
     import_all(store, &signers, tell).await?;
     let (known, _) = all_of_postgres(store, tell).await?;
-    let unpublished = publish(&local, &without_watermarks(&known), &mut without, tell).await;
+    let (_, unpublished) = publish(&local, &without_watermarks(&known), &mut without, tell).await;
     if let Some((target, why)) = unpublished {
         return Err(Problem::new(
             Exit::Unavailable,
@@ -332,7 +332,8 @@ pub async fn back(
 
 /// After the restart in local modes: imports over HTTP once more (a service may not have found
 /// its file), exchanges the new signers' keys among the targets and with Postgres where that
-/// answers, and lifts the fence.
+/// answers, and lifts the fence. `fleet` may be the whole environment: those that were never
+/// switched then learn what was revoked on Postgres meanwhile; those on Postgres are left alone.
 pub async fn settle(
     fleet: &Fleet,
     store: Option<Store<'_>>,
@@ -340,8 +341,8 @@ pub async fn settle(
     tell: Tell<'_>,
 ) -> Carried {
     let mut without = Vec::new();
-    let members: Vec<&Member> = fleet.members.iter().collect();
-    let exports = exports(&members, &mut without, tell).await;
+    let local = locals(fleet, &mut without, tell).await;
+    let exports = exports(&local, &mut without, tell).await;
     if let Some(store) = store {
         let imported = tokio::time::timeout(FENCE_BACK + DELTA_BACK, async {
             import_all(store, &exports, tell).await
@@ -362,19 +363,7 @@ pub async fn settle(
     }
     let others = without_watermarks(&merge(&exports));
     let all = merge([snapshot, &others]);
-    let mut added = Imported::default();
-    for (member, imported) in fleet.all(|m| m.client.import(&all)).await {
-        match imported {
-            Ok(new) => {
-                add(&mut added, new);
-                tell(Progress::Imported {
-                    into: member.target.name.clone(),
-                    added: new,
-                });
-            }
-            Err(e) => note(&mut without, member, e.failure, tell),
-        }
-    }
+    let (added, _) = publish(&local, &all, &mut without, tell).await;
     for (target, why) in unfence(fleet, tell).await {
         without.push(Without { target, why });
     }
@@ -461,30 +450,35 @@ async fn import_all(store: Store<'_>, exports: &[Snapshot], tell: Tell<'_>) -> R
     Ok(added)
 }
 
-/// Imports `known` into `members`. Returns the first one that lives and did not take it.
+/// Imports `known` into `members`. Returns what was new there, and the first one that lives and
+/// did not take it.
 async fn publish(
     members: &[&Member],
     known: &Snapshot,
     without: &mut Vec<Without>,
     tell: Tell<'_>,
-) -> Option<(String, Failure)> {
+) -> (Imported, Option<(String, Failure)>) {
     let asked = members
         .iter()
         .map(|m| async { (*m, m.client.import(known).await) });
     let mut refused = None;
+    let mut total = Imported::default();
     for (member, imported) in futures_util::future::join_all(asked).await {
         match imported {
-            Ok(added) => tell(Progress::Imported {
-                into: member.target.name.clone(),
-                added,
-            }),
+            Ok(added) => {
+                add(&mut total, added);
+                tell(Progress::Imported {
+                    into: member.target.name.clone(),
+                    added,
+                });
+            }
             Err(CallFailed { failure, .. }) => {
                 note(without, member, &failure, tell);
                 refused.get_or_insert((member.target.name.clone(), failure));
             }
         }
     }
-    refused
+    (total, refused)
 }
 
 /// Those that are to be switched must have answered: what they alone know would be lost.

@@ -159,7 +159,7 @@ pub async fn switch(
     }
     switch.targets = flip(flipping, toggles, with.patience, &toggling).await;
     if let Some(snapshot) = placed {
-        switch.settled = Some(over::settle(flipping, with.store, &snapshot, &carrying).await);
+        switch.settled = Some(over::settle(with.everyone, with.store, &snapshot, &carrying).await);
     } else if switch.failed().is_some() {
         // An old process that is still there must not stay fenced.
         over::unfence(flipping, &carrying).await;

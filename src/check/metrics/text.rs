@@ -71,9 +71,13 @@ fn sample(line: &str) -> Result<Series, &'static str> {
     let mut words = rest.split_whitespace();
     let value = words.next().ok_or("the value is missing")?;
     let value: f64 = value.parse().map_err(|_| "the value is not a number")?;
-    match words.next() {
-        // A time stamp: milliseconds, in OpenMetrics seconds with a fraction.
-        Some(word) if word.parse::<f64>().is_ok() => {}
+    // A time stamp: milliseconds, in OpenMetrics seconds with a fraction.
+    let mut behind = words.next();
+    if behind.is_some_and(|w| w.parse::<f64>().is_ok()) {
+        behind = words.next();
+    }
+    match behind {
+        // An exemplar.
         Some("#") | None => {}
         Some(_) => return Err("something stands behind the value"),
     }
