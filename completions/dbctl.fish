@@ -217,18 +217,50 @@ never\t''"
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from new-kek" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from new-kek" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from new-kek" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbctl -n "__fish_dbctl_using_subcommand toggles" -l config -d 'Settings file' -r -F
-complete -c dbctl -n "__fish_dbctl_using_subcommand toggles" -l env -d 'Environment of the settings file, such as staging or production' -r
-complete -c dbctl -n "__fish_dbctl_using_subcommand toggles" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
-complete -c dbctl -n "__fish_dbctl_using_subcommand toggles" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
-complete -c dbctl -n "__fish_dbctl_using_subcommand toggles" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and not __fish_seen_subcommand_from show set" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and not __fish_seen_subcommand_from show set" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and not __fish_seen_subcommand_from show set" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and not __fish_seen_subcommand_from show set" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and not __fish_seen_subcommand_from show set" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
 json\t''"
-complete -c dbctl -n "__fish_dbctl_using_subcommand toggles" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and not __fish_seen_subcommand_from show set" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c dbctl -n "__fish_dbctl_using_subcommand toggles" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
-complete -c dbctl -n "__fish_dbctl_using_subcommand toggles" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
-complete -c dbctl -n "__fish_dbctl_using_subcommand toggles" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and not __fish_seen_subcommand_from show set" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and not __fish_seen_subcommand_from show set" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and not __fish_seen_subcommand_from show set" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and not __fish_seen_subcommand_from show set" -f -a "show" -d 'Show what each target\'s file says, and what its service says'
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and not __fish_seen_subcommand_from show set" -f -a "set" -d 'Set toggles, restart, and have each target confirm; its state is carried over'
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_subcommand_from show" -l on -d 'Target or group to show; all targets without it. May be repeated' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_subcommand_from show" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_subcommand_from show" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_subcommand_from show" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_subcommand_from show" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_subcommand_from show" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_subcommand_from show" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_subcommand_from show" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_subcommand_from set" -l on -d 'Target or group to set them on; all targets without it. May be repeated' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_subcommand_from set" -l confirm -d 'The environment\'s name, instead of typing it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_subcommand_from set" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_subcommand_from set" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_subcommand_from set" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_subcommand_from set" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_subcommand_from set" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_subcommand_from set" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_subcommand_from set" -l no-restart -d 'Change the files only; the next restart switches, without carry-over'
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_subcommand_from set" -l no-carry -d 'Do not carry state over: revoked tokens are accepted again on the other side'
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_subcommand_from set" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_subcommand_from set" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand smoke" -l on -d 'Target or group to check; all targets without it. May be repeated' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand smoke" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand smoke" -l env -d 'Environment of the settings file, such as staging or production' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand smoke" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
@@ -253,18 +285,44 @@ never\t''"
 complete -c dbctl -n "__fish_dbctl_using_subcommand verify" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
 complete -c dbctl -n "__fish_dbctl_using_subcommand verify" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbctl -n "__fish_dbctl_using_subcommand runbook" -l config -d 'Settings file' -r -F
-complete -c dbctl -n "__fish_dbctl_using_subcommand runbook" -l env -d 'Environment of the settings file, such as staging or production' -r
-complete -c dbctl -n "__fish_dbctl_using_subcommand runbook" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
-complete -c dbctl -n "__fish_dbctl_using_subcommand runbook" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
-complete -c dbctl -n "__fish_dbctl_using_subcommand runbook" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and not __fish_seen_subcommand_from check list" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and not __fish_seen_subcommand_from check list" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and not __fish_seen_subcommand_from check list" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and not __fish_seen_subcommand_from check list" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and not __fish_seen_subcommand_from check list" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
 json\t''"
-complete -c dbctl -n "__fish_dbctl_using_subcommand runbook" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and not __fish_seen_subcommand_from check list" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c dbctl -n "__fish_dbctl_using_subcommand runbook" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
-complete -c dbctl -n "__fish_dbctl_using_subcommand runbook" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
-complete -c dbctl -n "__fish_dbctl_using_subcommand runbook" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and not __fish_seen_subcommand_from check list" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and not __fish_seen_subcommand_from check list" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and not __fish_seen_subcommand_from check list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and not __fish_seen_subcommand_from check list" -f -a "check" -d 'Read a runbook; show what it binds, or every mistake with line and column'
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and not __fish_seen_subcommand_from check list" -f -a "list" -d 'List the runbooks of a folder and the one that dbctl carries'
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from check" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from check" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from check" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from check" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from check" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from check" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from check" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from list" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from list" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from list" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from list" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from list" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from list" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from list" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout" -l env -d 'Environment of the settings file, such as staging or production' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r

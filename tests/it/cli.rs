@@ -417,6 +417,7 @@ fn the_settings_of_init_explain_every_setting() {
         ("[environments.a]", "an environment"),
         ("[[environments.a.targets]]", "a target"),
         ("[smoke]", "smoke checks"),
+        ("[smoke.requests.issue]", "a request"),
     ] {
         // The parser's own complaint lists what it would take.
         let problem = load(&format!("{table}\nno_such_setting = 1\n")).expect_err("refused");

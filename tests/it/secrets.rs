@@ -33,16 +33,18 @@ fn secrets(text: &str) -> Vec<String> {
         }
     }
     let lower = squeezed.to_lowercase();
-    for name in ["password=", "pgpassword=", "passwd=", "bearer"] {
+    for name in ["password=", "pgpassword=", "passwd="] {
         for (at, _) in lower.match_indices(name) {
-            let value: String = lower[at + name.len()..]
-                .chars()
-                .take_while(|c| word(*c))
-                .collect();
-            let prose = name == "bearer" && value.len() < 20;
-            if !value.is_empty() && !prose {
+            if lower[at + name.len()..].starts_with(word) {
                 found.push(format!("a value after `{name}`"));
             }
+        }
+    }
+    let mut words = text.split_whitespace();
+    while let Some(scheme) = words.next() {
+        let credential = words.clone().next().unwrap_or_default();
+        if scheme.eq_ignore_ascii_case("bearer") && credential.len() >= 20 {
+            found.push("a bearer token".to_owned());
         }
     }
     for (at, _) in text.match_indices("://") {
