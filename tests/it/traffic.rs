@@ -18,6 +18,8 @@ use dbctl::demo::traffic::{Fleet, Instance, Options, Traffic};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
+use crate::support::service;
+
 fn token(id: &str, session: &str) -> IssuedToken {
     IssuedToken {
         token: format!("token-{id}"),
@@ -500,4 +502,33 @@ async fn instances_that_are_not_there_are_unavailable_and_nothing_worse() {
     let summary = traffic.stop().await;
     assert_eq!((summary.gaps, summary.unexpected), (0, 0), "{summary:#?}");
     assert!(!summary.holds(), "nothing was seen, so nothing is claimed");
+}
+
+#[test]
+fn the_reference_service_on_memory_and_files_is_found_honest() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let mut first = service::Instance::new(dir.path(), "auth-1");
+    let mut second = service::Instance::beside(&first, "auth-2");
+    first.start();
+    second.start();
+    let instance = |name: &str, running: &service::Instance| Instance {
+        name: name.to_owned(),
+        url: running.url().to_owned(),
+    };
+    let fleets = vec![Fleet {
+        name: "production".to_owned(),
+        instances: vec![instance("auth-1", &first), instance("auth-2", &second)],
+    }];
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let summary = runtime.block_on(async {
+        let traffic = Traffic::start(Options::new(fleets)).expect("traffic");
+        until(&traffic, |s| {
+            s.revoked.tokens > 5 && s.revoked.sessions > 1 && s.nonces > 100
+        })
+        .await;
+        traffic.enter(Phase::After);
+        traffic.stop().await
+    });
+    assert!(summary.holds(), "{summary:#?}");
+    assert_eq!(summary.unavailable_total(), 0, "{summary:#?}");
 }
