@@ -3,6 +3,8 @@
 
 pub mod gates;
 pub mod metrics;
+pub mod preflight;
+pub mod privileges;
 pub mod smoke;
 pub mod statistics;
 
