@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
-use crate::error::{Exit, Problem, Result};
+use crate::error::{Doing as _, Exit, Problem, Result};
 
 /// Options that every command takes.
 #[derive(Debug, Clone, Args)]
@@ -271,6 +271,20 @@ impl Settings {
         })
     }
 
+    /// The same command line with another settings file.
+    pub fn with_file(&self, file: &Path) -> Result<Self> {
+        let doing = format!("reading {}", file.display());
+        let text = std::fs::read_to_string(file).doing(Exit::Config, doing)?;
+        Ok(Self {
+            config: parse(file, &text)?,
+            file: Some(file.to_owned()),
+            env_name: None,
+            database_url: None,
+            password_file: None,
+            ..self.clone()
+        })
+    }
+
     /// The command line alone, for commands that no settings file has a say in.
     pub fn without_file(args: &GlobalArgs) -> Self {
         Self {
@@ -385,6 +399,18 @@ fn repeated<'a>(names: impl Iterator<Item = &'a String>) -> Option<&'a String> {
 pub fn duration<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(d)?;
     parse_duration(&text).map_err(serde::de::Error::custom)
+}
+
+/// Durations in words, both ways.
+pub mod duration_in_words {
+    use std::time::Duration;
+
+    pub use super::duration as deserialize;
+
+    pub fn serialize<S: serde::Serializer>(d: &Duration, s: S) -> Result<S::Ok, S::Error> {
+        let signed = jiff::SignedDuration::try_from(*d).map_err(serde::ser::Error::custom)?;
+        s.collect_str(&format_args!("{signed:#}"))
+    }
 }
 
 /// Reads a duration in words: `30m`, `1h 30m`, `500ms`. Zero and negative ones are refused.

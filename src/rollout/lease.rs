@@ -87,8 +87,18 @@ impl Lease {
 /// Who this process is to others: `user@host:pid`.
 pub fn holder() -> String {
     let user = std::env::var("USER").or_else(|_| std::env::var("USERNAME"));
-    let user = user.unwrap_or_else(|_| "unknown".into());
+    let user = user.ok().filter(|u| !u.is_empty()).unwrap_or_else(user_id);
     format!("{user}@{}:{}", host(), std::process::id())
+}
+
+#[cfg(unix)]
+fn user_id() -> String {
+    format!("uid{}", rustix::process::getuid().as_raw())
+}
+
+#[cfg(not(unix))]
+fn user_id() -> String {
+    "unknown".into()
 }
 
 #[cfg(unix)]

@@ -227,7 +227,7 @@ pub struct Expect {
 #[serde(deny_unknown_fields)]
 pub struct Newest {
     pub column: String,
-    #[serde(deserialize_with = "crate::settings::duration")]
+    #[serde(with = "crate::settings::duration_in_words")]
     pub within: Duration,
 }
 

@@ -143,6 +143,9 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Shortens bakes, and with them what gates and triggers look back on: a window longer than
+    /// the bake would never be full. Fewer samples are asked for in proportion, and a margin is
+    /// wider in proportion, since less evidence cannot tell a smaller difference.
     fn shorten(&mut self, limit: Duration) {
         for planned in &mut self.forward {
             if let StepKind::Bake { duration, .. } = &mut planned.step.kind
@@ -151,6 +154,16 @@ impl Plan {
                 *duration = limit;
                 self.shortened = Some(limit);
             }
+        }
+        let window = limit / 2;
+        for gate in &mut self.gates {
+            let shorter = shortened(&mut gate.window, &mut gate.interval, window);
+            gate.min_samples = fewer(gate.min_samples, shorter);
+            gate.margin = gate.margin.map(|m| m / shorter);
+        }
+        for trigger in &mut self.triggers {
+            let shorter = shortened(&mut trigger.window, &mut trigger.interval, window);
+            trigger.min_samples = fewer(trigger.min_samples, shorter);
         }
     }
 
@@ -367,4 +380,27 @@ fn undo_steps(forward: &[Planned]) -> Vec<Planned> {
         })
     };
     forward.iter().enumerate().rev().filter_map(undo).collect()
+}
+
+/// Caps a window and samples it more often; returns the factor that it became shorter by.
+fn shortened(window: &mut Duration, interval: &mut Duration, limit: Duration) -> f64 {
+    if *window <= limit {
+        return 1.0;
+    }
+    let factor = limit.as_secs_f64() / window.as_secs_f64();
+    *window = limit;
+    *interval = interval
+        .mul_f64(factor)
+        .clamp(Duration::from_millis(200), limit / 4);
+    factor
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a small count; the cast saturates"
+)]
+fn fewer(samples: u64, factor: f64) -> u64 {
+    (samples as f64 * factor).ceil() as u64
 }

@@ -1,6 +1,8 @@
 //! The only room that prints. stdout is data, stderr is status and errors; everything can be
 //! understood without colour, at 80 columns.
 
+mod lines;
+mod progress;
 mod prompt;
 mod table;
 
@@ -13,6 +15,7 @@ use crate::check::Verdict;
 use crate::error::{Problem, Result};
 use crate::settings::{ColorChoice, Format, Settings};
 
+pub use progress::BakeBar;
 pub use prompt::{Answer, Confirmed};
 pub use table::{printable, table};
 
@@ -208,6 +211,12 @@ impl Ui {
         let _ = writeln!(std::io::stderr().lock(), "{text}");
     }
 
+    /// A question on stderr, the cursor left behind it.
+    fn question(&self, text: &str) {
+        let mut err = std::io::stderr().lock();
+        let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+    }
+
     /// A warning on stderr.
     pub fn warn(&self, text: impl fmt::Display) {
         let word = self.status_screen().tone(Tone::Unsure, "warning:");
@@ -338,4 +347,23 @@ fn terminal_width() -> Option<usize> {
     use indicatif::TermLike as _;
     let term = dialoguer::console::Term::stdout();
     term.is_term().then(|| usize::from(term.width()))
+}
+
+/// A time of day in UTC with milliseconds, from milliseconds since 1970.
+pub fn clock_time(ms: u64) -> String {
+    let at = i64::try_from(ms)
+        .ok()
+        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    at.map_or_else(|| "?".into(), |at| at.strftime("%H:%M:%S%.3f").to_string())
+}
+
+/// A duration as people say it: `18m 40s`, `2.5s`.
+pub fn duration(d: std::time::Duration) -> String {
+    let whole = d.as_secs();
+    match (whole / 3600, whole / 60 % 60, whole % 60) {
+        (0, 0, _) => format!("{}s", (d.as_secs_f64() * 10.0).round() / 10.0),
+        (0, m, 0) => format!("{m}m"),
+        (0, m, s) => format!("{m}m {s:02}s"),
+        (h, m, _) => format!("{h}h {m:02}m"),
+    }
 }

@@ -1,11 +1,75 @@
-use clap::Args;
+//! Driving a runbook.
+
+mod abort;
+mod approve;
+mod log;
+mod operator;
+mod pause;
+mod plan;
+mod reach;
+mod resume;
+mod rollback;
+mod session;
+mod start;
+mod status;
+pub mod world;
+
+use clap::{Args, Subcommand};
 
 use super::Context;
-use crate::error::{Exit, Problem, Result};
+use crate::error::{Exit, Result};
+
+pub use operator::{Terminal, line};
+pub use session::interrupts;
 
 #[derive(Debug, Args)]
-pub struct RolloutArgs {}
+#[command(after_help = "\
+Without a subcommand: shows the run under way and what may be done now.
 
-pub async fn run(_args: RolloutArgs, _context: &Context) -> Result<Exit> {
-    Err(Problem::new(Exit::Failed, "rollout", "under construction"))
+Example:
+  dbctl rollout plan
+  dbctl rollout start
+  dbctl rollout rollback")]
+pub struct RolloutArgs {
+    #[command(subcommand)]
+    command: Option<RolloutCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum RolloutCommand {
+    /// Show what would be done, to which targets, in which order, and how it is undone
+    Plan(plan::PlanArgs),
+    /// Begin a run and drive it
+    Start(start::StartArgs),
+    /// Show where a run stands and what may be done now; needs neither Postgres nor the service
+    Status(status::StatusArgs),
+    /// Drive a run on: after a pause, a Ctrl-C, a crash, or what is due after a rollback
+    Resume(resume::ResumeArgs),
+    /// Let the run enter the phase that it waits for
+    Approve(approve::ApproveArgs),
+    /// Stop advancing and keep everything as it is
+    Pause(pause::PauseArgs),
+    /// End a run before anything was switched
+    Abort(abort::AbortArgs),
+    /// Go back to memory/file on every target that the run switched; asks nothing
+    Rollback(rollback::RollbackArgs),
+    /// Show a run's journal and check its hash chain
+    Log(log::LogArgs),
+}
+
+pub async fn run(args: RolloutArgs, context: &Context) -> Result<Exit> {
+    let command = args
+        .command
+        .unwrap_or_else(|| RolloutCommand::Status(status::StatusArgs::default()));
+    match command {
+        RolloutCommand::Plan(args) => plan::run(args, context),
+        RolloutCommand::Start(args) => start::run(args, context).await,
+        RolloutCommand::Status(args) => status::run(args, context).await,
+        RolloutCommand::Resume(args) => resume::run(args, context).await,
+        RolloutCommand::Approve(args) => approve::run(args, context).await,
+        RolloutCommand::Pause(args) => pause::run(args, context).await,
+        RolloutCommand::Abort(args) => abort::run(args, context).await,
+        RolloutCommand::Rollback(args) => rollback::run(args, context).await,
+        RolloutCommand::Log(args) => log::run(args, context).await,
+    }
 }

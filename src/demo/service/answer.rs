@@ -103,9 +103,19 @@ impl IntoResponse for Refusal {
             let soon = HeaderValue::from_static("1");
             response.headers_mut().insert(header::RETRY_AFTER, soon);
         }
+        if self.code == FENCED {
+            response.extensions_mut().insert(ByFence);
+        }
         response
     }
 }
+
+/// The code of a refusal by the fence.
+pub(super) const FENCED: &str = "fenced";
+
+/// Marks a response as such a refusal, for whoever counts it.
+#[derive(Debug, Clone, Copy)]
+struct ByFence;
 
 /// A JSON body whose mistakes are answered in our own form.
 pub(super) struct Body<T>(pub T);
@@ -149,14 +159,17 @@ pub(super) async fn measured(
     } else {
         next.run(request).await
     };
-    let outcome = Outcome::of(response.status());
+    let outcome = match response.extensions().get::<ByFence>() {
+        Some(ByFence) => Outcome::Fenced,
+        None => Outcome::of(response.status()),
+    };
     app.metrics.request(op, outcome, begun.elapsed());
     let (instance, op, status) = (app.name(), op.as_str(), response.status().as_u16());
     match outcome {
         Outcome::Error => {
             tracing::error!(event = "request_failed", instance, request_id, op, status)
         }
-        Outcome::Allow | Outcome::Deny => {
+        Outcome::Allow | Outcome::Deny | Outcome::Fenced => {
             tracing::debug!(event = "request", instance, request_id, op, status)
         }
     }

@@ -43,16 +43,23 @@ impl EncodeLabelValue for Op {
     }
 }
 
-/// How it ended: `deny` is an answer, `error` is a failure (5xx).
+/// How it ended: `deny` is an answer, `error` is a failure (5xx). `fenced` is neither: somebody
+/// asked for it, and a rollout that fences must not look like the harm that it watches for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Outcome {
     Allow,
     Deny,
     Error,
+    Fenced,
 }
 
 impl Outcome {
-    const ALL: [Outcome; 3] = [Outcome::Allow, Outcome::Deny, Outcome::Error];
+    const ALL: [Outcome; 4] = [
+        Outcome::Allow,
+        Outcome::Deny,
+        Outcome::Error,
+        Outcome::Fenced,
+    ];
 
     pub fn of(status: axum::http::StatusCode) -> Self {
         if status.is_success() {
@@ -71,6 +78,7 @@ impl EncodeLabelValue for Outcome {
             Outcome::Allow => "allow",
             Outcome::Deny => "deny",
             Outcome::Error => "error",
+            Outcome::Fenced => "fenced",
         }
         .encode(encoder)
     }

@@ -386,7 +386,7 @@ impl Gate {
         match *closed {
             false => Ok(closed),
             true => Err(Refusal::unavailable(
-                "fenced",
+                answer::FENCED,
                 "state is being carried over; try again shortly",
             )),
         }

@@ -18,7 +18,9 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::journal::{AppendError, Entry, Head, Journal, RunId};
 use super::lease::{self, Lease, Taken};
-use super::machine::{Class, Decision, Effect, Event, Input, Part, State, Status, StepRef, decide};
+use super::machine::{
+    Class, Decision, Effect, Event, Input, Part, Refusal, State, Status, StepRef, decide,
+};
 use super::outline::outline;
 use super::ports::{Job, Look, Looked, Operator, Said, World, flipped};
 use crate::error::{Exit, Problem, Result};
@@ -145,13 +147,22 @@ impl<W: World, O: Operator> Engine<W, O> {
         self.input(input).await
     }
 
+    /// Whether the machine would take an input now.
+    pub fn would(&self, input: Input) -> Result<(), Refusal> {
+        decide(&self.state, now_ms(), input).map(|_| ())
+    }
+
+    /// Gives the lease back without driving. Best effort: an expired lease is free as well.
+    pub async fn leave(&self) {
+        let _ = self.journal.release(&self.lease).await;
+    }
+
     /// Drives until there is nothing that this process can do. `interrupt` says each Ctrl-C.
     pub async fn drive(&mut self, interrupt: &mut mpsc::Receiver<()>) -> Result<Ending> {
         let mut outside = Outside::default();
         let ending = self.drive_loop(&mut outside, interrupt).await;
         outside.stop_all().await;
-        // Best effort: an expired lease is free as well.
-        let _ = self.journal.release(&self.lease).await;
+        self.leave().await;
         ending
     }
 

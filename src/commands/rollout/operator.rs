@@ -1,0 +1,257 @@
+//! The person at the terminal, and what they see while a run is driven.
+
+use std::sync::{Arc, Mutex};
+
+use crate::error::Exit;
+use crate::rollout::journal::Entry;
+use crate::rollout::machine::{Event, State};
+use crate::rollout::ports::{Looked, Operator, Said};
+use crate::runbook::model::StepKind;
+use crate::runbook::plan::{Phase, Plan, Planned};
+use crate::settings::Format;
+use crate::ui::{BakeBar, Ui, clock_time, printable};
+
+/// Asks on the terminal and prints events on stderr; as JSON, one event a line on stdout.
+pub struct Terminal {
+    ui: Ui,
+    /// `--confirm NAME`, good for one approval.
+    confirm: Mutex<Option<String>>,
+    bar: Mutex<Option<BakeBar>>,
+}
+
+impl Terminal {
+    pub fn new(ui: Ui, confirm: Option<String>) -> Self {
+        Self {
+            ui,
+            confirm: Mutex::new(confirm),
+            bar: Mutex::new(None),
+        }
+    }
+
+    fn say(&self, text: &str) {
+        let bar = self.bar.lock().unwrap_or_else(|e| e.into_inner());
+        match &*bar {
+            Some(bar) => bar.above(text),
+            None => self.ui.status(text),
+        }
+    }
+
+    async fn typed(&self, question: &str) -> Option<String> {
+        self.ui
+            .ask_line(question)
+            .await
+            .map(|line| line.trim().to_owned())
+    }
+}
+
+/// What an approval is about to let happen.
+pub fn approval_facts(plan: &Plan, phase: usize, hash: &str) -> String {
+    let entered = &plan.phases[phase];
+    let mut text = format!(
+        "Next: phase {} in {} (plan {})\n",
+        entered.name,
+        entered.env,
+        hash.get(..12).unwrap_or(hash)
+    );
+    for planned in plan.forward.iter().filter(|p| p.phase == phase) {
+        text += &format!(
+            "  {:<9} {}\n",
+            planned.step.kind.name(),
+            super::plan::describe(planned)
+        );
+    }
+    text += "  undone by dbctl rollout rollback (revocations and nonce tops are carried back)\n";
+    text += "  not undone: migrations, seeded keys, skipped nonces\n";
+    text
+}
+
+impl Operator for Terminal {
+    async fn approve(&self, phase: Phase, plan: Arc<Plan>, hash: String) -> Said {
+        let index = plan.phases.iter().position(|p| *p == phase).unwrap_or(0);
+        let flag = self
+            .confirm
+            .lock()
+            .unwrap_or_else(|e| e.into_inner())
+            .take();
+        match flag {
+            Some(name) if name == phase.env => return Said::Yes,
+            Some(name) => self.say(&format!(
+                "--confirm says {}, phase {} wants {}",
+                printable(&name),
+                phase.name,
+                phase.env
+            )),
+            None => {}
+        }
+        if !self.ui.can_ask() {
+            return Said::NobodyThere;
+        }
+        self.say(approval_facts(&plan, index, &hash).trim_end());
+        let question = format!(
+            "Type {} to go on; anything else leaves everything as it is: ",
+            phase.env
+        );
+        match self.typed(&question).await {
+            Some(line) if line == phase.env => Said::Yes,
+            Some(_) | None => Said::No,
+        }
+    }
+
+    async fn answer(&self, step: Planned) -> Said {
+        if !self.ui.can_ask() {
+            return Said::NobodyThere;
+        }
+        self.say(&format!("{}\n  {}", step.step.heading, step.step.prose));
+        let question = match &step.step.kind {
+            StepKind::Confirm { question } => question.as_str(),
+            _ => "May the run go on?",
+        };
+        let question =
+            format!("{question}\nType yes if it is so; anything else leaves everything as it is: ");
+        match self.typed(&question).await.as_deref() {
+            Some("yes") => Said::Yes,
+            Some(_) | None => Said::No,
+        }
+    }
+
+    async fn paused(&self, _why: String) -> Said {
+        if !self.ui.can_ask() {
+            return Said::NobodyThere;
+        }
+        let question = "Paused; triggers are still watched. Type resume or rollback; anything else leaves the run as it is: ";
+        match self.typed(question).await.as_deref() {
+            Some("resume") => Said::Yes,
+            Some("rollback") => Said::Rollback,
+            Some(_) | None => Said::No,
+        }
+    }
+
+    fn recorded(&self, entry: &Entry, state: &State, plan: &Plan) {
+        if self.ui.format == Format::Json {
+            // A reader that went away must not end the rollout.
+            let _ = self.ui.data(&format!("{}\n", entry.body));
+            return;
+        }
+        if let Some(text) = line(&entry.record.event, plan, state) {
+            self.say(&format!("{}  {text}", clock_time(entry.record.at_ms)));
+        }
+        self.follow_bake(state, plan);
+    }
+
+    fn looked(&self, looked: &Looked) {
+        let bar = self.bar.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(bar) = &*bar {
+            bar.lines(
+                looked
+                    .gates
+                    .iter()
+                    .map(|r| format!("  {:<14} {:<12} {}", r.gate, r.verdict, printable(&r.why))),
+            );
+        }
+    }
+
+    fn note(&self, text: &str) {
+        self.say(&printable(text));
+    }
+}
+
+impl Terminal {
+    fn follow_bake(&self, state: &State, plan: &Plan) {
+        let mut bar = self.bar.lock().unwrap_or_else(|e| e.into_inner());
+        match state.baking() {
+            Some(bake) => {
+                let StepKind::Bake { duration, .. } = &plan.forward[bake.step].step.kind else {
+                    return;
+                };
+                let bar = bar.get_or_insert_with(|| BakeBar::new(&self.ui, *duration));
+                bar.observed(std::time::Duration::from_millis(bake.observed_ms));
+            }
+            None => *bar = None,
+        }
+    }
+}
+
+/// What a person reads of an event; `None` for what the progress shows anyway.
+pub fn line(event: &Event, plan: &Plan, state: &State) -> Option<String> {
+    let id = |at| state.outline.id(at).to_owned();
+    let text = match event {
+        Event::Started { by, .. } => format!("run started by {by}"),
+        Event::Driven { by } => format!("driven by {by}"),
+        Event::ApprovalWanted { phase } => format!(
+            "phase {} wants an approval: {}",
+            plan.phases[*phase].name, plan.phases[*phase].env
+        ),
+        Event::Approved { phase, by, .. } => {
+            format!("phase {} approved by {by}", plan.phases[*phase].name)
+        }
+        Event::AnswerWanted { step } => format!("{} wants a person's answer", id(*step)),
+        Event::Intended { step, attempt } if *attempt > 1 => {
+            format!("▸ {} (attempt {attempt})", id(*step))
+        }
+        Event::Intended { step, .. } => format!("▸ {}", id(*step)),
+        Event::Succeeded {
+            step, unconfirmed, ..
+        } => match unconfirmed {
+            None => format!("✓ {}", id(*step)),
+            Some(why) => format!("? {} done, not confirmed: {why}", id(*step)),
+        },
+        Event::Failed {
+            step,
+            why,
+            inconclusive,
+            ..
+        } => {
+            let mark = if *inconclusive { "?" } else { "✗" };
+            format!("{mark} {}: {why}", id(*step))
+        }
+        Event::InDoubt { step, why, .. } => format!("? {} is in doubt: {why}", id(*step)),
+        Event::Probed {
+            step, found, why, ..
+        } => {
+            let found = match found {
+                crate::rollout::machine::Found::Done => "it was done",
+                crate::rollout::machine::Found::NotDone => "it was not done",
+                crate::rollout::machine::Found::Unknown => "nobody can tell",
+            };
+            format!("{} probed: {found} ({why})", id(*step))
+        }
+        Event::Observed { .. } => return None,
+        Event::Triggered {
+            id,
+            why,
+            rolls_back,
+            ..
+        } => {
+            let then = if *rolls_back {
+                "rolling back"
+            } else {
+                "pausing"
+            };
+            format!("TRIGGER  {id}: {why}; {then}")
+        }
+        Event::Paused { by, why } => format!("PAUSED by {by}: {why}"),
+        Event::Resumed { by } => format!("resumed by {by}"),
+        Event::RollbackStarted { why } => format!("ROLLING BACK  {why}"),
+        Event::RolledBack => "rolled back".into(),
+        Event::Stuck { step, why } => format!("STUCK at {}: {why}", id(*step)),
+        Event::Completed => "completed".into(),
+        Event::Aborted { by, why } => format!("aborted by {by}: {why}"),
+        Event::Waived { by } => format!("what was due after the rollback is waived by {by}"),
+        Event::Note { by, text } => format!("note by {by}: {text}"),
+    };
+    Some(printable(&text))
+}
+
+/// The exit status that a state would give a driver that stops now; for `status`.
+pub fn exit_of(state: &State) -> Exit {
+    use crate::rollout::machine::Status;
+    match state.status {
+        Status::Running | Status::RollingBack | Status::Completed => Exit::Ok,
+        Status::AwaitingApproval { .. } | Status::AwaitingAnswer { .. } => Exit::AwaitingApproval,
+        Status::Paused { by } if by.is_gate() => Exit::PausedByGate,
+        Status::Paused { .. } => Exit::Paused,
+        Status::RolledBack => Exit::RolledBack,
+        Status::Stuck { .. } => Exit::Stuck,
+        Status::Aborted => Exit::Aborted,
+    }
+}

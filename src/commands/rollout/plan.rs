@@ -1,0 +1,157 @@
+use std::fmt::{self, Write as _};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::session::RunbookArgs;
+use crate::commands::Context;
+use crate::error::{Exit, Result};
+use crate::runbook::model::StepKind;
+use crate::runbook::plan::{Plan, Planned};
+use crate::ui::{Report, Screen, Tone, Ui};
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  dbctl rollout plan --runbook runbooks/phase-1-postgres-cutover.md"
+)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    runbook: RunbookArgs,
+}
+
+pub fn run(args: PlanArgs, context: &Context) -> Result<Exit> {
+    let runbook = args.runbook.load(context)?;
+    let plan = Plan::resolve(&runbook, &context.settings, args.runbook.shorten_bakes)?;
+    context.ui.report(&Shown::of(&plan))?;
+    Ok(Exit::Ok)
+}
+
+/// A plan as it is shown, with its hash.
+#[derive(Debug, Serialize)]
+pub struct Shown<'a> {
+    hash: String,
+    plan: &'a Plan,
+}
+
+impl<'a> Shown<'a> {
+    pub fn of(plan: &'a Plan) -> Self {
+        Self {
+            hash: Plan::hash(&plan.to_json()),
+            plan,
+        }
+    }
+}
+
+/// The plan as text for stderr.
+pub fn show(shown: &Shown<'_>, ui: &Ui) -> String {
+    let mut screen = ui.status_screen();
+    // Writing to a string cannot fail.
+    let _ = shown.human(&mut screen);
+    screen.into_string()
+}
+
+impl Report for Shown<'_> {
+    const SCHEMA: &'static str = "dbctl.rollout.plan/1";
+
+    fn human(&self, out: &mut Screen) -> fmt::Result {
+        let plan = self.plan;
+        let title = out.tone(Tone::Strong, &plan.title);
+        writeln!(out, "{title}")?;
+        writeln!(
+            out,
+            "  runbook {} · plan {}",
+            plan.runbook,
+            &self.hash[..12]
+        )?;
+        if let Some(limit) = plan.shortened {
+            let words = format!("bakes are shortened to {} s", limit.as_secs_f64());
+            let words = out.tone(Tone::Unsure, words);
+            writeln!(out, "  {words}")?;
+        }
+        for (index, phase) in plan.phases.iter().enumerate() {
+            writeln!(
+                out,
+                "\nphase {} · wants the approval: {}",
+                phase.name, phase.env
+            )?;
+            for planned in plan.forward.iter().filter(|p| p.phase == index) {
+                step(out, planned)?;
+            }
+        }
+        writeln!(
+            out,
+            "\nrollback · by a trigger, a failed gate or a person; asks nothing"
+        )?;
+        for planned in &plan.rollback {
+            step(out, planned)?;
+        }
+        if !plan.afterwards.is_empty() {
+            writeln!(out, "\nafterwards · before another attempt")?;
+            for planned in &plan.afterwards {
+                step(out, planned)?;
+            }
+        }
+        writeln!(
+            out,
+            "\nnot undone by a rollback: migrations, seeded keys, rows in Postgres,"
+        )?;
+        writeln!(out, "and skipped nonces (at most a few windows a node)")
+    }
+}
+
+fn step(out: &mut Screen, planned: &Planned) -> fmt::Result {
+    let line = format!("  {:<9} {}", planned.step.kind.name(), describe(planned));
+    let mut words = line.split_inclusive(' ').peekable();
+    let (mut column, indent, width) = (0, 12, out.width());
+    while let Some(word) = words.next() {
+        let length = word.trim_end().chars().count();
+        if column > indent && column + length > width {
+            write!(out, "\n{:indent$}", "")?;
+            column = indent;
+        }
+        let last = words.peek().is_none();
+        out.write_str(if last { word.trim_end() } else { word })?;
+        column += word.chars().count();
+    }
+    writeln!(out)
+}
+
+/// One line: what a step does, to what.
+pub fn describe(planned: &Planned) -> String {
+    let on = match planned.targets.as_slice() {
+        [] => "every target that was switched".to_owned(),
+        targets => targets.join(", "),
+    };
+    match &planned.step.kind {
+        StepKind::Confirm { question } => format!("a person confirms: {question}"),
+        StepKind::Approve => format!("a person approves: {}", planned.step.heading),
+        StepKind::Command { run, undo, .. } => match undo {
+            Some(undo) => format!("{} (undone by {})", run.join(" "), undo.join(" ")),
+            None => run.join(" "),
+        },
+        StepKind::Preflight => format!("the preconditions of {}", planned.step.env),
+        StepKind::Migrate => format!("pending migrations of {}", planned.step.env),
+        StepKind::Keys => format!("seed the signing key of {}", planned.step.env),
+        StepKind::Carry { .. } => format!("exchange state between {on} and Postgres"),
+        StepKind::Toggles { set, restart, .. } => {
+            let modes = crate::runtime::toggles::Modes::resolve(set);
+            let restart = if *restart { ", restart" } else { "" };
+            format!("{on} → {modes}; carry over{restart}")
+        }
+        StepKind::Restart { .. } => format!("restart {on}, each says its modes itself"),
+        StepKind::Smoke { checks, .. } if checks.is_empty() => format!("all smoke checks on {on}"),
+        StepKind::Smoke { checks, .. } => format!("{} on {on}", checks.join(", ")),
+        StepKind::Verify { queries } if queries.is_empty() => "all verification queries".into(),
+        StepKind::Verify { queries } => queries.join(", "),
+        StepKind::Bake {
+            duration, gates, ..
+        } => format!(
+            "watch {on} for {}: {}",
+            crate::ui::duration(*duration),
+            gates.join(", ")
+        ),
+        StepKind::Recover { .. } => format!("authentication works again on {on}"),
+        StepKind::Rehearse { .. } => format!("{on}: back to memory/file, check, forward again"),
+        StepKind::Complete => "the completion criteria, each with evidence".into(),
+    }
+}

@@ -1,0 +1,79 @@
+use clap::Args;
+
+use super::reach::{Reached, reach, tell_here};
+use super::session::{RunArgs, drive, find_run, open_journal};
+use crate::commands::Context;
+use crate::error::{Exit, Result};
+use crate::rollout::engine::replay;
+use crate::rollout::journal::{Journal, RequestKind, RunId};
+use crate::rollout::lease;
+use crate::rollout::machine::{Input, Status};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Asks nothing, goes through no gate, and needs neither Postgres nor the metrics. Revocations and
+nonce tops are carried back from Postgres if it answers, else from the rollback kit.
+
+Example:
+  dbctl rollout rollback --reason \"logins fail\"")]
+pub struct RollbackArgs {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Why, for the journal
+    #[arg(long, value_name = "TEXT", default_value = "no reason given")]
+    reason: String,
+}
+
+pub async fn run(args: RollbackArgs, context: &Context) -> Result<Exit> {
+    let journal = open_journal(context).await?;
+    let row = find_run(&journal, &args.run).await?;
+    let kind = RequestKind::Rollback;
+    match reach(context, journal.clone(), &row.run, kind, &args.reason, true).await? {
+        Reached::ByDriver { holder } => {
+            context.ui.status(format_args!("{holder} rolls it back"));
+            follow(&journal, &row.run, context).await
+        }
+        Reached::Here(mut engine) => {
+            let already = engine.state().status == Status::RollingBack;
+            if !already {
+                let input = Input::Rollback {
+                    by: lease::holder(),
+                    why: args.reason,
+                };
+                tell_here(&mut engine, kind, input).await?;
+            }
+            drive(*engine, context).await
+        }
+    }
+}
+
+/// Waits until whoever drives has rolled the run back, or got stuck.
+async fn follow(journal: &Journal, run: &RunId, context: &Context) -> Result<Exit> {
+    loop {
+        let (state, _) = replay(&journal.entries(run).await?)?;
+        let exit = match state.status {
+            Status::RolledBack => Exit::RolledBack,
+            Status::Stuck { .. } => Exit::Stuck,
+            Status::Running
+            | Status::AwaitingApproval { .. }
+            | Status::AwaitingAnswer { .. }
+            | Status::Paused { .. }
+            | Status::RollingBack
+            | Status::Completed
+            | Status::Aborted => {
+                if journal.holder(run).await?.is_none() {
+                    context
+                        .ui
+                        .warn("its driver is gone; run this command again to take over");
+                    return Ok(Exit::Failed);
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        context
+            .ui
+            .status(format_args!("run {run}: {}", state.status));
+        return Ok(exit);
+    }
+}

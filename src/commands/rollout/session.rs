@@ -1,0 +1,173 @@
+//! What the subcommands share: the journal, the run that is meant, driving it to an end.
+
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::sync::mpsc;
+
+use super::operator::Terminal;
+use super::world::Live;
+use crate::commands::Context;
+use crate::error::{Exit, Problem, Result};
+use crate::rollout::engine::{Ending, Engine};
+use crate::rollout::journal::{Head, Journal, RunId, RunRow};
+use crate::rollout::machine::PausedBy;
+use crate::runbook::model::Runbook;
+
+/// Which run is meant.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RunArgs {
+    /// The run; without it the one under way, else the newest
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<RunId>,
+}
+
+/// Which runbook is meant.
+#[derive(Debug, Clone, Args)]
+pub struct RunbookArgs {
+    /// The runbook; without it `runbook.path` of the settings, else the one that dbctl carries
+    #[arg(long, value_name = "FILE")]
+    pub runbook: Option<std::path::PathBuf>,
+    /// Shorten every bake to this; the plan says so wherever it is shown
+    #[arg(long, value_name = "TIME", value_parser = crate::settings::parse_duration)]
+    pub shorten_bakes: Option<Duration>,
+}
+
+impl RunbookArgs {
+    pub fn load(&self, context: &Context) -> Result<Runbook> {
+        load_runbook(self.runbook.as_deref(), context)
+    }
+}
+
+/// The runbook of `--runbook`, of the settings, or the built-in one.
+pub fn load_runbook(named: Option<&Path>, context: &Context) -> Result<Runbook> {
+    match named.or(context.settings.config.runbook.path.as_deref()) {
+        Some(path) => crate::runbook::load(path),
+        None => crate::runbook::built_in(),
+    }
+}
+
+/// The journal; a missing one is an error that says how a run is begun.
+pub async fn open_journal(context: &Context) -> Result<Journal> {
+    let path = &context.settings.config.journal.path;
+    Journal::open(path).await?.ok_or_else(|| {
+        Problem::new(
+            Exit::Config,
+            format!("opening the journal {}", path.display()),
+            "there is none: no run was begun here",
+        )
+        .next("dbctl rollout start      begins one; or go to the folder (or pass the --config) where it was begun")
+    })
+}
+
+/// The run that is meant: the named one, the open one, the newest.
+pub async fn find_run(journal: &Journal, args: &RunArgs) -> Result<RunRow> {
+    let runs = journal.runs().await?;
+    let found = match &args.run {
+        Some(run) => runs.iter().find(|r| r.run == *run),
+        None => runs.iter().find(|r| !r.closed).or(runs.first()),
+    };
+    found.cloned().ok_or_else(|| {
+        let cause = match &args.run {
+            Some(run) => format!("run {run} is not in it"),
+            None => "no run was begun yet".to_owned(),
+        };
+        let known: Vec<&str> = runs.iter().take(5).map(|r| r.run.as_str()).collect();
+        let problem = Problem::new(
+            Exit::Usage,
+            format!("looking into the journal {}", journal.path().display()),
+            cause,
+        );
+        if known.is_empty() {
+            problem.next("dbctl rollout start      begins one")
+        } else {
+            problem.next(format!("the newest runs: {}", known.join(", ")))
+        }
+    })
+}
+
+/// Each Ctrl-C (and SIGTERM, and a closed terminal) as a message.
+pub fn interrupts() -> mpsc::Receiver<()> {
+    let (tell, heard) = mpsc::channel(4);
+    tokio::spawn(
+        async move { while interrupted().await.is_some() && tell.send(()).await.is_ok() {} },
+    );
+    heard
+}
+
+#[cfg(unix)]
+async fn interrupted() -> Option<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).ok()?;
+    let mut hangup = signal(SignalKind::hangup()).ok()?;
+    tokio::select! {
+        done = tokio::signal::ctrl_c() => done.ok(),
+        done = terminate.recv() => done,
+        done = hangup.recv() => done,
+    }
+}
+
+#[cfg(not(unix))]
+async fn interrupted() -> Option<()> {
+    tokio::signal::ctrl_c().await.ok()
+}
+
+/// Drives to an ending and says it: where it stands, the head, how to go on.
+pub async fn drive(mut engine: Engine<Live, Terminal>, context: &Context) -> Result<Exit> {
+    let ending = engine.drive(&mut interrupts()).await?;
+    let text = last_words(&ending, engine.run(), engine.head());
+    context.ui.status(text.trim_end());
+    Ok(ending.exit())
+}
+
+/// The last lines of a session of driving.
+pub fn last_words(ending: &Ending, run: &RunId, head: Head) -> String {
+    let seen = format!("journal head {head}");
+    let unwatched = "  nobody watches the triggers until then";
+    match ending {
+        Ending::Completed => {
+            format!("COMPLETED run {run}: every step and criterion holds\n  {seen}\n")
+        }
+        Ending::RolledBack => format!(
+            "ROLLED BACK run {run}. Postgres keeps all rows.\n  {seen}\n  \
+             next   dbctl rollout resume      what is due afterwards, before another attempt\n"
+        ),
+        Ending::Stuck => format!(
+            "STUCK run {run}: the rollback cannot go on without a person\n  {seen}\n  \
+             next   dbctl rollout status      what failed and why\n         \
+             dbctl rollout rollback    tries again\n"
+        ),
+        Ending::Aborted => format!("ABORTED run {run}: nothing was switched\n  {seen}\n"),
+        Ending::Paused(by) => format!(
+            "PAUSED run {run} by {by}{}\n  {seen}\n  \
+             next   dbctl rollout resume      goes on where it stands\n         \
+             dbctl rollout rollback    goes back to memory/file\n{unwatched}\n",
+            match by {
+                PausedBy::Doubt => " (look at the target before resuming)",
+                PausedBy::Person
+                | PausedBy::Gate
+                | PausedBy::Trigger
+                | PausedBy::Failure
+                | PausedBy::Inconclusive => "",
+            }
+        ),
+        Ending::AwaitingApproval { .. } => format!(
+            "WAITING run {run} wants an approval; everything stays as it is\n  {seen}\n  \
+             next   dbctl rollout approve --confirm ENVIRONMENT, then dbctl rollout resume\n{unwatched}\n"
+        ),
+        Ending::AwaitingAnswer { .. } => format!(
+            "WAITING run {run} wants a person's answer\n  {seen}\n  \
+             next   dbctl rollout resume      on a terminal\n{unwatched}\n"
+        ),
+        Ending::Detached => format!(
+            "LEFT run {run} as it is; it does not advance by itself\n  {seen}\n  \
+             next   dbctl rollout resume      goes on where it stands\n         \
+             dbctl rollout rollback    goes back to memory/file\n{unwatched}\n"
+        ),
+        Ending::Fenced { holder } => format!(
+            "FENCED run {run} is driven by {holder} now; this process stopped at once\n  \
+             next   dbctl rollout status\n"
+        ),
+    }
+}

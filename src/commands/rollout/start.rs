@@ -1,0 +1,83 @@
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::operator::Terminal;
+use super::plan::{Shown, show};
+use super::session::{RunbookArgs, drive};
+use super::world::Live;
+use crate::commands::Context;
+use crate::error::{Exit, Problem, Result};
+use crate::rollout::engine::{Engine, replay};
+use crate::rollout::journal::{Journal, RunId};
+use crate::rollout::machine::{Input, Status};
+use crate::runbook::plan::Plan;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Every phase wants an approval: the typed name of its environment. Without a terminal the run
+stops there and says how to approve. Ctrl-C leaves; `dbctl rollout resume` goes on.
+
+Example:
+  dbctl rollout start
+  dbctl rollout start --no-input --confirm staging")]
+pub struct StartArgs {
+    #[command(flatten)]
+    runbook: RunbookArgs,
+    /// Approve the first phase by its environment's name, instead of typing it
+    #[arg(long, value_name = "ENVIRONMENT")]
+    confirm: Option<String>,
+    /// Begin although the steps after the rollback of RUN were not done; names that run
+    #[arg(long, value_name = "RUN")]
+    waive: Option<RunId>,
+}
+
+pub async fn run(args: StartArgs, context: &Context) -> Result<Exit> {
+    let runbook = args.runbook.load(context)?;
+    let plan = Plan::resolve(&runbook, &context.settings, args.runbook.shorten_bakes)?;
+    let journal = Journal::create(&context.settings.config.journal.path).await?;
+    close_the_last(&journal, args.waive.as_ref(), context).await?;
+    context
+        .ui
+        .status(show(&Shown::of(&plan), &context.ui).trim_end());
+    let world = Arc::new(Live::new(context)?);
+    let operator = Arc::new(Terminal::new(context.ui.clone(), args.confirm));
+    let mut engine = Engine::start(world, operator, journal, plan).await?;
+    context.ui.status(format_args!("run {}", engine.run()));
+    engine.tell(Input::Tick).await?;
+    drive(engine, context).await
+}
+
+/// After a rollback another attempt wants what is due afterwards to be done, or waived by name.
+async fn close_the_last(journal: &Journal, waive: Option<&RunId>, context: &Context) -> Result<()> {
+    let Some(last) = journal.runs().await?.into_iter().find(|r| !r.closed) else {
+        return Ok(());
+    };
+    let (state, _) = replay(&journal.entries(&last.run).await?)?;
+    if state.status != Status::RolledBack {
+        // The journal itself refuses a second open run, and says so.
+        return Ok(());
+    }
+    if waive != Some(&last.run) {
+        return Err(Problem::new(
+            Exit::Unconfirmed,
+            "starting a run",
+            format!(
+                "run {} was rolled back, and what is due before another attempt was not done",
+                last.run
+            ),
+        )
+        .next(format!(
+            "dbctl rollout resume                     does it\n\
+             dbctl rollout start --waive {}       begins without it; this is recorded",
+            last.run
+        )));
+    }
+    let world = Arc::new(Live::new(context)?);
+    let operator = Arc::new(Terminal::new(context.ui.clone(), None));
+    let mut engine = Engine::resume(world, operator, journal.clone(), &last.run, false).await?;
+    let by = crate::rollout::lease::holder();
+    engine.tell(Input::Waive { by }).await?;
+    engine.leave().await;
+    Ok(())
+}

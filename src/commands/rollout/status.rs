@@ -1,0 +1,232 @@
+use std::fmt::{self, Write as _};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::session::{RunArgs, find_run, open_journal};
+use crate::commands::Context;
+use crate::error::{Exit, Result};
+use crate::rollout::engine::replay;
+use crate::rollout::journal::{Head, RunId};
+use crate::rollout::machine::{Part, Progress, State, Status, StepState};
+use crate::rollout::ports::last_reason;
+use crate::runbook::model::StepKind;
+use crate::runbook::plan::{Plan, Planned};
+use crate::ui::{Report, Screen, Tone, clock_time, duration, printable};
+
+#[derive(Debug, Default, Args)]
+#[command(after_help = "Example:\n  dbctl rollout status\n  dbctl --format json rollout status")]
+pub struct StatusArgs {
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+#[derive(Debug, Serialize)]
+struct StatusReport {
+    run: RunId,
+    runbook: String,
+    #[serde(flatten)]
+    status: Status,
+    /// The status that a driver stopping now would exit with.
+    exit_code: u8,
+    reason: Option<String>,
+    /// Who drives, if anybody does.
+    holder: Option<String>,
+    plan: String,
+    head: String,
+    last_event_ms: u64,
+    steps: Vec<StepLine>,
+    #[serde(skip)]
+    state: State,
+    #[serde(skip)]
+    planned: Plan,
+}
+
+#[derive(Debug, Serialize)]
+struct StepLine {
+    part: Part,
+    phase: String,
+    id: String,
+    kind: &'static str,
+    #[serde(flatten)]
+    step: StepState,
+}
+
+pub async fn run(args: StatusArgs, context: &Context) -> Result<Exit> {
+    let journal = open_journal(context).await?;
+    let row = find_run(&journal, &args.run).await?;
+    let entries = journal.entries(&row.run).await?;
+    let (state, plan) = replay(&entries)?;
+    let last = entries.last();
+    let report = StatusReport {
+        run: row.run.clone(),
+        runbook: row.name,
+        status: state.status.clone(),
+        exit_code: super::operator::exit_of(&state) as u8,
+        reason: last_reason(&entries).map(str::to_owned),
+        holder: journal.holder(&row.run).await?.map(|h| h.holder),
+        plan: state.outline.plan.clone(),
+        head: last
+            .map_or(Head::EMPTY, |e| Head {
+                seq: e.record.seq,
+                hash: e.hash,
+            })
+            .to_string(),
+        last_event_ms: last.map_or(0, |e| e.record.at_ms),
+        steps: lines(&plan, &state),
+        planned: plan,
+        state,
+    };
+    context.ui.report(&report)?;
+    Ok(Exit::Ok)
+}
+
+fn lines(plan: &Plan, state: &State) -> Vec<StepLine> {
+    let part = |part, planned: &[Planned]| -> Vec<StepLine> {
+        planned
+            .iter()
+            .zip(state.steps(part))
+            .map(|(planned, step)| StepLine {
+                part,
+                phase: planned.step.phase.clone(),
+                id: planned.step.id.clone(),
+                kind: planned.step.kind.name(),
+                step: step.clone(),
+            })
+            .collect()
+    };
+    [
+        part(Part::Forward, &plan.forward),
+        part(Part::Rollback, &plan.rollback),
+        part(Part::Afterwards, &plan.afterwards),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+impl Report for StatusReport {
+    const SCHEMA: &'static str = "dbctl.rollout.status/1";
+
+    fn human(&self, out: &mut Screen) -> fmt::Result {
+        let status = self.status.to_string().to_uppercase();
+        let status = out.tone(Tone::Strong, status);
+        writeln!(out, "{} · run {} · {status}", self.runbook, self.run)?;
+        let holder = self.holder.as_deref().unwrap_or("nobody");
+        writeln!(
+            out,
+            "  driven by {holder} · plan {} · last event {}",
+            &self.plan[..12],
+            clock_time(self.last_event_ms)
+        )?;
+        let explains = match self.status {
+            Status::Paused { .. }
+            | Status::RollingBack
+            | Status::RolledBack
+            | Status::Stuck { .. }
+            | Status::Aborted => true,
+            Status::Running
+            | Status::AwaitingApproval { .. }
+            | Status::AwaitingAnswer { .. }
+            | Status::Completed => false,
+        };
+        if let Some(reason) = self.reason.as_deref().filter(|_| explains) {
+            out.wrapped(2, &printable(&format!("reason: {reason}")))?;
+        }
+        writeln!(out)?;
+        let unwinding = self.state.rollback.iter().any(|s| s.attempts > 0);
+        for line in &self.steps {
+            if line.part == Part::Forward || unwinding {
+                self.step(out, line)?;
+            }
+        }
+        self.bake(out)?;
+        writeln!(out, "\nyou may:")?;
+        for (command, effect) in self.actions() {
+            writeln!(out, "  dbctl rollout {command:<10} {effect}")?;
+        }
+        writeln!(out, "journal head {}", self.head)
+    }
+}
+
+impl StatusReport {
+    fn step(&self, out: &mut Screen, line: &StepLine) -> fmt::Result {
+        let (mark, words) = match line.step.progress {
+            Progress::Done => (out.tone(Tone::Good, "✓"), "done"),
+            Progress::Unconfirmed => (out.tone(Tone::Unsure, "?"), "done, not confirmed"),
+            Progress::InFlight => (out.tone(Tone::Strong, "●"), "under way"),
+            Progress::InDoubt => (out.tone(Tone::Unsure, "?"), "in doubt"),
+            Progress::Failed { inconclusive: true } => {
+                (out.tone(Tone::Unsure, "?"), "could not be judged")
+            }
+            Progress::Failed { .. } => (out.tone(Tone::Bad, "✗"), "failed"),
+            Progress::Abandoned => (out.tone(Tone::Quiet, "-"), "abandoned"),
+            Progress::Pending => (out.tone(Tone::Quiet, "·"), ""),
+        };
+        let group = match line.part {
+            Part::Forward => line.phase.as_str(),
+            Part::Rollback => "rollback",
+            Part::Afterwards => "afterwards",
+        };
+        writeln!(out, "  {mark} {group:<11} {:<28} {words}", line.id).map(|()| ())
+    }
+
+    fn bake(&self, out: &mut Screen) -> fmt::Result {
+        let Some(bake) = &self.state.bake else {
+            return Ok(());
+        };
+        if let StepKind::Bake {
+            duration: needed, ..
+        } = &self.planned.forward[bake.step].step.kind
+        {
+            let observed = std::time::Duration::from_millis(bake.observed_ms);
+            writeln!(
+                out,
+                "\n  bake: {} observed of {}",
+                duration(observed),
+                duration(*needed)
+            )?;
+        }
+        Ok(())
+    }
+
+    /// What may be done now, and what it does.
+    fn actions(&self) -> Vec<(&'static str, &'static str)> {
+        let mut actions = Vec::new();
+        let driven = self.holder.is_some();
+        match self.status {
+            Status::AwaitingApproval { .. } => {
+                actions.push(("approve", "enters the phase that the run waits for"))
+            }
+            Status::Running | Status::AwaitingAnswer { .. } | Status::RollingBack if !driven => {
+                actions.push(("resume", "drives it on from where it stands"));
+            }
+            Status::Paused { .. } => actions.push(("resume", "goes on from where it stands")),
+            Status::RolledBack if !self.state.is_closed() => {
+                actions.push(("resume", "does what is due before another attempt"));
+            }
+            Status::Running
+            | Status::AwaitingAnswer { .. }
+            | Status::RollingBack
+            | Status::RolledBack
+            | Status::Stuck { .. }
+            | Status::Completed
+            | Status::Aborted => {}
+        }
+        if self.state.can_go_forward() && !matches!(self.status, Status::Paused { .. }) {
+            actions.push(("pause", "stops advancing, keeps everything as it is"));
+        }
+        if self.state.can_go_forward() && !self.state.flipped {
+            actions.push(("abort", "ends the run; nothing was switched yet"));
+        }
+        let over = matches!(
+            self.status,
+            Status::RolledBack | Status::RollingBack | Status::Aborted
+        );
+        if self.state.flipped && !over {
+            actions.push(("rollback", "memory/file on every switched target, at once"));
+        }
+        actions.push(("log", "shows the journal"));
+        actions
+    }
+}

@@ -1,0 +1,97 @@
+//! Steps that are somebody else's program.
+
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::process::{Child, Command};
+
+use crate::rollout::machine::{Found, Outcome};
+use crate::rollout::ports::Done;
+
+/// Runs a program to its end. What it prints goes to our stderr and nowhere else: it may hold
+/// secrets, and the journal is for ever.
+pub async fn run(argv: &[String], timeout: Duration) -> Done {
+    let began = Instant::now();
+    let ended = wait(argv, timeout).await;
+    let evidence = |exit: Option<i32>| {
+        json!({
+            "program": argv.first(),
+            "exit_status": exit,
+            "took_ms": u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        })
+    };
+    match ended {
+        Ok(Some(status)) if status.success() => super::succeeded(evidence(status.code())),
+        Ok(Some(status)) => {
+            super::failed(format!("it ended with {status}"), evidence(status.code()))
+        }
+        Ok(None) => Done {
+            outcome: Outcome::Unknown(format!(
+                "it did not end within {} and was stopped",
+                crate::ui::duration(timeout)
+            )),
+            evidence: evidence(None),
+        },
+        Err(why) => super::failed(why, evidence(None)),
+    }
+}
+
+/// Asks a probe: 0 says done, 1 says not done, anything else says nothing.
+pub async fn probe(argv: &[String], timeout: Duration) -> (Found, String) {
+    match wait(argv, timeout).await {
+        Ok(Some(status)) => match status.code() {
+            Some(0) => (Found::Done, "the probe says done".into()),
+            Some(1) => (Found::NotDone, "the probe says not done".into()),
+            Some(_) | None => (Found::Unknown, format!("the probe ended with {status}")),
+        },
+        Ok(None) => (Found::Unknown, "the probe did not end in time".into()),
+        Err(why) => (Found::Unknown, why),
+    }
+}
+
+/// The exit status, or nothing when it was stopped for taking too long.
+async fn wait(argv: &[String], timeout: Duration) -> Result<Option<ExitStatus>, String> {
+    let [program, args @ ..] = argv else {
+        return Err("the step names no program".into());
+    };
+    let mut command = Command::new(program);
+    command
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(std::io::stderr())
+        .kill_on_drop(true);
+    // A group of its own: Ctrl-C at the terminal is for us, and what it starts ends with it.
+    #[cfg(unix)]
+    command.process_group(0);
+    let child = command
+        .spawn()
+        .map_err(|e| format!("{program} could not be started: {e}"))?;
+    let mut group = Group(Some(child));
+    let Some(child) = &mut group.0 else {
+        return Ok(None);
+    };
+    match tokio::time::timeout(timeout, child.wait()).await {
+        Ok(ended) => {
+            group.0 = None;
+            ended.map(Some).map_err(|e| e.to_string())
+        }
+        Err(_) => Ok(None),
+    }
+}
+
+/// A child and everything that it started: ended together when this is dropped.
+struct Group(Option<Child>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        #[cfg(unix)]
+        if let Some(pid) = self.0.as_ref().and_then(Child::id)
+            && let Some(pid) = i32::try_from(pid)
+                .ok()
+                .and_then(rustix::process::Pid::from_raw)
+        {
+            let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Steps that only look, and what they saw as evidence.
+
+use serde_json::json;
+
+use super::{Live, failed, succeeded};
+use crate::carry::over::Fleet;
+use crate::check::preflight::{Preflight, ServiceDatabase};
+use crate::check::queries::{self, Options};
+use crate::check::{CheckResult, Verdict};
+use crate::error::Result;
+use crate::rollout::machine::{Outcome, Progress};
+use crate::rollout::ports::{Done, Job};
+use crate::runbook::model::{Criterion, Proof, Query};
+use crate::runtime::toggles::Modes;
+
+impl Live {
+    pub(super) async fn smoke(&self, job: &Job, checks: &[String]) -> Result<Done> {
+        let mut results = Vec::new();
+        for (env, fleet) in self.fleets(&job.targets())? {
+            let database = self.database(env)?;
+            let targets: Vec<_> = fleet.members().iter().map(|m| &m.target).collect();
+            let smoke = crate::check::smoke::Smoke::new(&self.settings.config.smoke, env)?;
+            let checks = crate::check::smoke::Check::select(checks)?;
+            results.extend(smoke.run(&targets, &checks, Some(&database)).await);
+        }
+        Ok(of_results(&results))
+    }
+
+    pub(super) async fn verify(&self, job: &Job, names: &[String]) -> Result<Done> {
+        let queries = named(&job.plan.queries, names);
+        let results = self.queries(&job.planned().step.env, &queries, job).await?;
+        Ok(of_results(&results))
+    }
+
+    pub(super) async fn preflight(&self, job: &Job) -> Result<Done> {
+        let env = self.environment(&job.planned().step.env)?;
+        let database = self.database(env)?;
+        let mut preflight = Preflight::new(&self.settings, env, &database);
+        if self.in_process {
+            preflight.service = ServiceDatabase::ThisPool;
+        }
+        let results = preflight.run().await;
+        Ok(of_results(&results))
+    }
+
+    async fn queries(&self, env: &str, queries: &[Query], job: &Job) -> Result<Vec<CheckResult>> {
+        // A step of a rollback names no environment: the one that was switched last is meant.
+        let env = match env {
+            "" => job.plan.phases.last().map_or("", |p| p.env.as_str()),
+            env => env,
+        };
+        let database = self.database(self.environment(env)?)?;
+        let journal = crate::durable::parent(&self.settings.config.journal.path);
+        let options = Options {
+            looks: Some(
+                journal
+                    .join("verify")
+                    .join(format!("{}.json", job.plan.runbook)),
+            ),
+            document: job.plan.runbook.clone(),
+            ..Options::default()
+        };
+        let results = queries::run(&database, queries, &options).await;
+        Ok(results.into_iter().map(|r| r.check).collect())
+    }
+
+    /// The completion criteria: all of them must hold, each with evidence.
+    pub(super) async fn complete(&self, job: &Job) -> Result<Done> {
+        let mut results = Vec::new();
+        for criterion in &job.plan.criteria {
+            results.push(self.criterion(criterion, job).await?);
+        }
+        Ok(of_results(&results))
+    }
+
+    async fn criterion(&self, criterion: &Criterion, job: &Job) -> Result<CheckResult> {
+        let began = std::time::Instant::now();
+        let (verdict, summary) = match &criterion.proof {
+            Proof::Modes { env, set } => self.modes_hold(env, Modes::resolve(set)).await?,
+            Proof::Gates { gates } => {
+                let missing: Vec<&str> = gates
+                    .iter()
+                    .filter(|g| !job.state.passed_gates.contains(g))
+                    .map(String::as_str)
+                    .collect();
+                match missing.as_slice() {
+                    [] => (
+                        Verdict::Pass,
+                        format!("passed in this run: {}", gates.join(", ")),
+                    ),
+                    missing => (
+                        Verdict::Fail,
+                        format!("not passed in this run: {}", missing.join(", ")),
+                    ),
+                }
+            }
+            Proof::Queries { env, queries } => {
+                let queries = named(&job.plan.queries, queries);
+                let results = self.queries(env, &queries, job).await?;
+                let verdict = Verdict::worst(results.iter().map(|r| r.verdict));
+                (verdict, summaries(&results))
+            }
+            Proof::Rehearsal { step } => {
+                let index = job.plan.forward.iter().position(|p| p.step.id == *step);
+                let done = index
+                    .and_then(|i| job.state.forward.get(i))
+                    .is_some_and(|s| s.progress == Progress::Done);
+                let documented = !job.plan.rollback.is_empty();
+                match (done, documented) {
+                    (true, true) => (
+                        Verdict::Pass,
+                        format!("{step} went back and forward in this run"),
+                    ),
+                    (false, _) => (Verdict::Fail, format!("{step} was not done in this run")),
+                    (_, false) => (Verdict::Fail, "the runbook documents no rollback".into()),
+                }
+            }
+        };
+        Ok(CheckResult {
+            name: criterion.id.clone(),
+            subject: String::new(),
+            verdict,
+            summary,
+            next: None,
+            evidence: Vec::new(),
+            duration: began.elapsed(),
+        })
+    }
+
+    async fn modes_hold(&self, env: &str, expected: Modes) -> Result<(Verdict, String)> {
+        let env = self.environment(env)?;
+        let fleet = Fleet::new(env, &env.select(&[])?)?;
+        let mut wrong = Vec::new();
+        for (member, health) in fleet.all(|m| m.client.health()).await {
+            let name = &member.target.name;
+            match health {
+                Ok(health) if health.modes == expected => {}
+                Ok(health) => wrong.push(format!("{name} says {}", health.modes)),
+                Err(e) => {
+                    return Ok((
+                        Verdict::Error,
+                        format!("{name} does not answer: {}", e.failure),
+                    ));
+                }
+            }
+        }
+        Ok(match wrong.as_slice() {
+            [] => (
+                Verdict::Pass,
+                format!(
+                    "{} targets say themselves: {expected}",
+                    fleet.members().len()
+                ),
+            ),
+            wrong => (Verdict::Fail, wrong.join("; ")),
+        })
+    }
+}
+
+/// The queries of these names; all of them for none. The parser has checked the names.
+fn named(queries: &[Query], names: &[String]) -> Vec<Query> {
+    queries
+        .iter()
+        .filter(|q| names.is_empty() || names.contains(&q.name))
+        .cloned()
+        .collect()
+}
+
+fn summaries(results: &[CheckResult]) -> String {
+    let lines = results
+        .iter()
+        .map(|r| format!("{}: {} ({})", r.name, r.verdict, r.summary));
+    lines.collect::<Vec<_>>().join("; ")
+}
+
+/// The outcome of a step that consists of checks.
+fn of_results(results: &[CheckResult]) -> Done {
+    let evidence = json!(results);
+    let wrong: Vec<String> = results
+        .iter()
+        .filter(|r| r.verdict != Verdict::Pass)
+        .map(|r| match r.subject.as_str() {
+            "" => format!("{}: {}", r.name, r.summary),
+            subject => format!("{} on {subject}: {}", r.name, r.summary),
+        })
+        .collect();
+    match Verdict::worst(results.iter().map(|r| r.verdict)) {
+        Verdict::Pass => succeeded(evidence),
+        Verdict::Fail => failed(wrong.join("; "), evidence),
+        Verdict::Inconclusive | Verdict::Error => Done {
+            outcome: Outcome::Inconclusive(if wrong.is_empty() {
+                "nothing was looked at".into()
+            } else {
+                wrong.join("; ")
+            }),
+            evidence,
+        },
+    }
+}

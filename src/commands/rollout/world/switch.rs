@@ -1,0 +1,300 @@
+//! Steps that switch: carrying over, toggles, restarts, and whether authentication works again.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::{Live, failed, succeeded};
+use crate::carry::over::{self, Fleet};
+use crate::contract::{IssueRequest, Snapshot};
+use crate::error::{Problem, Result};
+use crate::rollout::machine::{Found, Outcome};
+use crate::rollout::ports::{Done, Job};
+use crate::runtime::toggles::{Mode, Modes, Toggle};
+use crate::settings::Environment;
+use crate::toggle::{self, Patience, Switched};
+
+/// How often recovery is looked for.
+const RECOVER_EVERY: Duration = Duration::from_millis(250);
+
+type Toggles = BTreeMap<Toggle, Mode>;
+
+impl Live {
+    pub(super) async fn carry(&self, job: &Job) -> Result<Done> {
+        let mut evidence = Vec::new();
+        for (env, fleet) in self.fleets(&job.targets())? {
+            let database = self.database(env)?;
+            let carried =
+                over::sync(&fleet, self.store(&database), &self.kit(env)?, &|_| {}).await?;
+            evidence.push(json!({ "env": env.name, "carried": carried }));
+        }
+        Ok(succeeded(Value::from(evidence)))
+    }
+
+    pub(super) async fn toggles(&self, job: &Job, set: &Toggles, restart: bool) -> Result<Done> {
+        let mut evidence = Vec::new();
+        let mut wrong = Vec::new();
+        for (env, fleet) in self.fleets(&job.targets())? {
+            let (seen, mut not_done) = if set.values().any(|m| *m == Mode::Postgres) {
+                self.to_postgres(env, &fleet, set).await?
+            } else {
+                self.to_local(env, &fleet, set, restart).await?
+            };
+            evidence.push(seen);
+            wrong.append(&mut not_done);
+        }
+        Ok(of_all(wrong, Value::from(evidence)))
+    }
+
+    async fn to_postgres(
+        &self,
+        env: &Environment,
+        fleet: &Fleet,
+        set: &Toggles,
+    ) -> Result<(Value, Vec<String>)> {
+        let database = self.database(env)?;
+        let everyone = Fleet::new(env, &env.select(&[])?)?;
+        let kit = self.kit(env)?;
+        let carried = over::forward(fleet, &everyone, self.store(&database), &kit, &|_| {}).await?;
+        let switched = toggle::flip(fleet, set, Patience::default(), &|_| {}).await;
+        let wrong = failures(&switched);
+        if !wrong.is_empty() {
+            // Whatever did not restart must not stay fenced for ever.
+            over::unfence(fleet, &|_| {}).await;
+        }
+        Ok((seen(env, &carried, &switched), wrong))
+    }
+
+    /// Carries back and sets the toggles; the restart may be a later step's.
+    async fn to_local(
+        &self,
+        env: &Environment,
+        fleet: &Fleet,
+        set: &Toggles,
+        restart: bool,
+    ) -> Result<(Value, Vec<String>)> {
+        let kit = self.kit(env)?;
+        let database = self.database(env).ok();
+        let store = database.as_ref().map(|d| self.store(d));
+        let (carried, snapshot) = over::back(fleet, store, &kit, &|_| {}).await?;
+        self.remember(env, snapshot.clone());
+        let set = toggle::set_all(fleet, set, &|_| {}).await;
+        let wrong: Vec<String> = set
+            .iter()
+            .filter_map(|(name, said)| said.as_ref().err().map(|p| format!("{name}: {p}")))
+            .collect();
+        if !restart || !wrong.is_empty() {
+            return Ok((json!({ "env": env.name, "carried": carried }), wrong));
+        }
+        let switched = self.restart_fleet(env, fleet, &snapshot).await;
+        Ok((seen(env, &carried, &switched), failures(&switched)))
+    }
+
+    fn remember(&self, env: &Environment, snapshot: Snapshot) {
+        let mut placed = self.placed.lock().unwrap_or_else(|e| e.into_inner());
+        placed.insert(env.name.clone(), snapshot);
+    }
+
+    async fn restart_fleet(
+        &self,
+        env: &Environment,
+        fleet: &Fleet,
+        snapshot: &Snapshot,
+    ) -> Vec<Switched> {
+        let switched = toggle::restart_all(fleet, Patience::default(), &|_| {}).await;
+        let database = self.database(env).ok();
+        let store = database.as_ref().map(|d| self.store(d));
+        over::settle(fleet, store, snapshot, &|_| {}).await;
+        switched
+    }
+
+    pub(super) async fn restart(&self, job: &Job) -> Result<Done> {
+        let fleets = self.fleets(&job.targets())?;
+        let restarted = fleets.iter().map(|(env, fleet)| async move {
+            let snapshot = self.placed_or_kept(env)?;
+            let switched = match &snapshot {
+                Some(snapshot) => self.restart_fleet(env, fleet, snapshot).await,
+                None => toggle::restart_all(fleet, Patience::default(), &|_| {}).await,
+            };
+            Ok::<_, Problem>((times(&switched), failures(&switched)))
+        });
+        let mut evidence = Vec::new();
+        let mut wrong = Vec::new();
+        for result in futures_util::future::join_all(restarted).await {
+            let (seen, mut not_done): (Value, Vec<String>) = result?;
+            evidence.push(seen);
+            wrong.append(&mut not_done);
+        }
+        Ok(of_all(wrong, Value::from(evidence)))
+    }
+
+    /// What the rollback placed; after a crash of dbctl, what the kit holds.
+    fn placed_or_kept(&self, env: &Environment) -> Result<Option<Snapshot>> {
+        let placed = self.placed.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(snapshot) = placed.get(&env.name) {
+            return Ok(Some(snapshot.clone()));
+        }
+        let kept = self.kit(env)?.load()?;
+        Ok(kept.map(|k| k.for_going_back(jiff::Timestamp::now())))
+    }
+
+    /// Back to memory/file, a look, and forward again, on targets that run on Postgres.
+    pub(super) async fn rehearse(&self, job: &Job) -> Result<Done> {
+        let mut evidence = Vec::new();
+        for (env, fleet) in self.fleets(&job.targets())? {
+            let local = Toggle::ALL.into_iter().map(|t| (t, t.local())).collect();
+            let postgres = Toggle::ALL
+                .into_iter()
+                .map(|t| (t, Mode::Postgres))
+                .collect();
+            let began = Instant::now();
+            let (back, wrong) = self.to_local(env, &fleet, &local, true).await?;
+            if !wrong.is_empty() {
+                return Ok(failed(format!("going back: {}", wrong.join("; ")), back));
+            }
+            let back_ms = began.elapsed().as_millis();
+            if let Some(why) = not_recovered(&fleet).await {
+                return Ok(failed(format!("after going back: {why}"), back));
+            }
+            let (forward, wrong) = self.to_postgres(env, &fleet, &postgres).await?;
+            if !wrong.is_empty() {
+                return Ok(failed(
+                    format!("going forward again: {}", wrong.join("; ")),
+                    forward,
+                ));
+            }
+            if let Some(why) = not_recovered(&fleet).await {
+                return Ok(failed(format!("after going forward again: {why}"), forward));
+            }
+            evidence.push(json!({ "back": back, "back_ms": back_ms as u64, "forward": forward }));
+        }
+        Ok(succeeded(Value::from(evidence)))
+    }
+
+    /// Waits until a token can be issued and verified on every target.
+    pub(super) async fn recover(&self, job: &Job, timeout: Duration) -> Result<Done> {
+        let fleets = self.fleets(&job.targets())?;
+        let began = Instant::now();
+        loop {
+            let asked = fleets.iter().map(|(_, fleet)| not_recovered(fleet));
+            let wrong: Vec<String> = futures_util::future::join_all(asked)
+                .await
+                .into_iter()
+                .flatten()
+                .collect();
+            let took = json!({ "after_ms": began.elapsed().as_millis() as u64 });
+            if wrong.is_empty() {
+                return Ok(succeeded(took));
+            }
+            if began.elapsed() >= timeout {
+                return Ok(failed(wrong.join("; "), took));
+            }
+            tokio::time::sleep(RECOVER_EVERY).await;
+        }
+    }
+
+    pub(super) async fn probe_toggles(
+        &self,
+        job: &Job,
+        set: &Toggles,
+        restart: bool,
+    ) -> Result<(Found, String)> {
+        let expected = Modes::resolve(set);
+        for (_, fleet) in self.fleets(&job.targets())? {
+            for member in fleet.members() {
+                let name = &member.target.name;
+                let file = toggle::read(&member.target)?.modes;
+                if file != expected {
+                    return Ok((
+                        Found::NotDone,
+                        format!("the env file of {name} says {file}"),
+                    ));
+                }
+                if !restart {
+                    continue;
+                }
+                match member.client.health().await {
+                    Ok(health) if health.modes == expected && !health.fenced => {}
+                    Ok(health) => {
+                        return Ok((Found::NotDone, format!("{name} says {}", health.modes)));
+                    }
+                    // The file is set and nobody answers: doing it again restarts it.
+                    Err(e) => return Ok((Found::NotDone, format!("{name}: {}", e.failure))),
+                }
+            }
+        }
+        Ok((Found::Done, format!("every target is in {expected}")))
+    }
+}
+
+/// Why authentication does not work on some target; nothing when it does on all.
+async fn not_recovered(fleet: &Fleet) -> Option<String> {
+    let asked = fleet.all(|m| async move {
+        let request = IssueRequest {
+            subject: "dbctl-recovery".into(),
+            session_id: None,
+        };
+        let issued = m
+            .client
+            .issue(&request)
+            .await
+            .map_err(|e| e.failure.to_string())?;
+        let answer = m
+            .client
+            .verify(&issued.body.token)
+            .await
+            .map_err(|e| e.failure.to_string())?;
+        if answer.body.allow {
+            Ok(())
+        } else {
+            Err(format!(
+                "a fresh token is denied: {}",
+                answer.body.reason_code
+            ))
+        }
+    });
+    let wrong: Vec<String> = asked
+        .await
+        .into_iter()
+        .filter_map(|(m, said)| {
+            said.err()
+                .map(|why: String| format!("{}: {why}", m.target.name))
+        })
+        .collect();
+    (!wrong.is_empty()).then(|| wrong.join("; "))
+}
+
+fn failures(switched: &[Switched]) -> Vec<String> {
+    let wrong = |s: &Switched| {
+        s.result
+            .as_ref()
+            .err()
+            .map(|p| format!("{}: {p}", s.target))
+    };
+    switched.iter().filter_map(wrong).collect()
+}
+
+fn times(switched: &[Switched]) -> Value {
+    switched
+        .iter()
+        .map(|s| {
+            let modes = s.result.as_ref().ok().map(|h| h.modes);
+            json!({ "target": s.target, "times": s.times, "modes": modes })
+        })
+        .collect()
+}
+
+fn seen(env: &Environment, carried: &over::Carried, switched: &[Switched]) -> Value {
+    json!({ "env": env.name, "carried": carried, "targets": times(switched) })
+}
+
+fn of_all(wrong: Vec<String>, evidence: Value) -> Done {
+    if wrong.is_empty() {
+        return succeeded(evidence);
+    }
+    Done {
+        outcome: Outcome::Failed(wrong.join("; ")),
+        evidence,
+    }
+}
