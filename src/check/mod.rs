@@ -1,10 +1,13 @@
 //! Checks: smoke checks over HTTP, verification queries, metric gates. Each gives a verdict and
 //! the evidence that it saw.
 
+mod expectations;
 pub mod gates;
+mod looks;
 pub mod metrics;
 pub mod preflight;
 pub mod privileges;
+pub mod queries;
 pub mod smoke;
 pub mod statistics;
 

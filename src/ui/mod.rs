@@ -186,10 +186,24 @@ impl Ui {
                     schema: R::SCHEMA,
                     body: report,
                 };
-                serde_json::to_string_pretty(&tagged).expect("a report is plain data") + "\n"
+                let json = serde_json::to_string_pretty(&tagged).expect("a report is plain data");
+                escape_controls(&json) + "\n"
             }
         };
         self.data(&text)
+    }
+
+    /// Writes records of somebody else's data on stdout, as they are; on a terminal with control
+    /// characters made visible, since data must never drive a terminal.
+    pub fn records(&self, text: &str) -> Result<()> {
+        if !std::io::stdout().is_terminal() {
+            return self.data(text);
+        }
+        let visible: String = text
+            .lines()
+            .map(|line| table::printable(line) + "\n")
+            .collect();
+        self.data(&visible)
     }
 
     /// Writes on stdout as it is. A reader that went away (`| head`) ends the output quietly.
@@ -296,6 +310,20 @@ fn place_and_hint(screen: &mut Screen, problem: &Problem) -> fmt::Result {
         }
     }
     Ok(())
+}
+
+/// Escapes what JSON allows in a string but a terminal may obey: DEL and the controls behind it
+/// (U+009B begins an escape sequence). Outside of strings JSON has none of them.
+fn escape_controls(json: &str) -> String {
+    let mut clean = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c >= '\u{7f}' && c.is_control() {
+            let _ = write!(clean, "\\u{:04x}", c as u32);
+        } else {
+            clean.push(c);
+        }
+    }
+    clean
 }
 
 /// A problem reduced to its place in a file.
