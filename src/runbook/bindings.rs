@@ -233,7 +233,7 @@ fn bound(
     }
     let (table, sound) = fields::parse(fence, mistakes);
     let mut fields = Fields::new(fence, table.get_ref(), format!("the {}", kind.name()));
-    if !sound {
+    if !sound || !fence.closed {
         // Only its name, so that what refers to it is not called a mistake as well.
         match fields.raw("id").and_then(|id| id.value.as_str()) {
             Some(id) => draft.ids.push((

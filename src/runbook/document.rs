@@ -38,6 +38,8 @@ pub struct Fence {
     /// Where the info string stands, or the fence itself when it has none.
     pub info: Range<usize>,
     pub span: Range<usize>,
+    /// It has an end. One without holds the rest of the document, so its content says nothing.
+    pub closed: bool,
     /// The content, without the indentation that the fence has in a list or a quotation.
     pub body: String,
     /// Which byte of the text each run of the body's bytes comes from: (in the body, in the text).
@@ -126,7 +128,10 @@ impl Reader<'_, '_> {
                 }
             }
             Event::End(TagEnd::CodeBlock) => {
-                self.document.fences.extend(self.fence.take());
+                if let Some(mut fence) = self.fence.take() {
+                    self.look_for_the_next(&mut fence);
+                    self.document.fences.push(fence);
+                }
             }
             Event::Text(text) => match &mut self.fence {
                 Some(fence) => {
@@ -197,7 +202,8 @@ impl Reader<'_, '_> {
                 span.start + marks + (first[marks..].len() - first[marks..].trim_start().len());
             at..at + info_text.len()
         };
-        if !is_closed(block, &first[..marks]) {
+        let closed = is_closed(block, &first[..marks]);
+        if !closed {
             self.mistakes.add(
                 span.start..span.start + first.len(),
                 "the fence is never closed, so the rest of the document belongs to it",
@@ -210,9 +216,36 @@ impl Reader<'_, '_> {
             words: info.split_whitespace().map(str::to_owned).collect(),
             info: info_span,
             span,
+            closed,
             body: String::new(),
             runs: Vec::new(),
         });
+    }
+
+    /// A query or a binding in which another fence opens was meant to end before it.
+    fn look_for_the_next(&mut self, fence: &mut Fence) {
+        let executable = matches!(
+            fence.words.first().map(String::as_str),
+            Some("toml" | "sql")
+        );
+        let opens = |line: &str| {
+            let info = line.trim().trim_start_matches(['`', '~']);
+            let marks = line.trim().len() - info.len();
+            marks >= 3 && !info.is_empty()
+        };
+        if !executable || !fence.closed {
+            return;
+        }
+        if let Some(line) = fence.body.lines().position(opens) {
+            fence.closed = false;
+            let next = self.mistakes.position(fence.span.start).line + 1 + line;
+            self.mistakes.add(
+                fence.info.clone(),
+                format_args!("the fence is not closed before the next one opens in line {next}"),
+                "not closed",
+                "close it with the same marks, on a line of its own",
+            );
+        }
     }
 
     /// A binding that is indented too far is shown as text and would be lost without a word.

@@ -32,8 +32,29 @@ pub trait Read: Sized {
     /// Completes "must be …"; with an example.
     const WANTED: &'static str;
 
-    /// The value, or `None` when it has another type; or why it is out of range.
-    fn read(value: &DeValue) -> Result<Option<Self>, String>;
+    /// The value, or `None` when it has another type.
+    ///
+    /// # Errors
+    /// Why it is out of range, and where in the fence's body if it is a part of the value.
+    fn read(value: &DeValue) -> Result<Option<Self>, Wrong>;
+}
+
+/// What is wrong with a value of the right type.
+pub struct Wrong {
+    why: String,
+    part: Option<Range<usize>>,
+}
+
+impl From<String> for Wrong {
+    fn from(why: String) -> Self {
+        Wrong { why, part: None }
+    }
+}
+
+impl From<&str> for Wrong {
+    fn from(why: &str) -> Self {
+        why.to_owned().into()
+    }
 }
 
 impl<'f> Fields<'f> {
@@ -109,9 +130,9 @@ impl<'f> Fields<'f> {
                 );
                 None
             }
-            Err(why) => {
+            Err(Wrong { why, part }) => {
                 mistakes.add(
-                    raw.span,
+                    part.map_or(raw.span, |part| self.fence.place(part)),
                     format_args!("`{key}`: {why}"),
                     "not possible",
                     format_args!("it must be {}", T::WANTED),
@@ -141,7 +162,7 @@ impl<'f> Fields<'f> {
             self.span(),
             format_args!("{} lacks `{key}`", self.what),
             format_args!("no `{key}`"),
-            format_args!("add a line such as {key} = {example}"),
+            format_args!("add {key} = {example}"),
         );
     }
 
@@ -168,6 +189,9 @@ impl<'f> Fields<'f> {
 pub fn parse<'f>(fence: &'f Fence, mistakes: &mut Mistakes) -> (Spanned<DeTable<'f>>, bool) {
     let (table, mut errors) = DeTable::parse_recoverable(&fence.body);
     let sound = errors.is_empty();
+    if !fence.closed {
+        errors.clear();
+    }
     errors.sort_by_key(|e| e.span().map_or(usize::MAX, |s| s.start));
     if errors.iter().any(|e| e.message().starts_with("unclosed")) {
         errors.truncate(1);
@@ -204,7 +228,7 @@ fn type_name(value: &DeValue) -> &'static str {
 impl Read for String {
     const WANTED: &'static str = "a string, in quotes, and not empty";
 
-    fn read(value: &DeValue) -> Result<Option<Self>, String> {
+    fn read(value: &DeValue) -> Result<Option<Self>, Wrong> {
         match value.as_str() {
             Some(text) if text.trim().is_empty() => Err("it is empty".into()),
             text => Ok(text.map(str::to_owned)),
@@ -215,7 +239,7 @@ impl Read for String {
 impl Read for bool {
     const WANTED: &'static str = "true or false, without quotes";
 
-    fn read(value: &DeValue) -> Result<Option<Self>, String> {
+    fn read(value: &DeValue) -> Result<Option<Self>, Wrong> {
         Ok(value.as_bool())
     }
 }
@@ -223,20 +247,20 @@ impl Read for bool {
 impl Read for u64 {
     const WANTED: &'static str = "a whole number from 0, such as 20";
 
-    fn read(value: &DeValue) -> Result<Option<Self>, String> {
+    fn read(value: &DeValue) -> Result<Option<Self>, Wrong> {
         let Some(integer) = value.as_integer() else {
             return Ok(None);
         };
         u64::from_str_radix(integer.as_str(), integer.radix())
             .map(Some)
-            .map_err(|_| format!("{} is out of range", integer.as_str()))
+            .map_err(|_| format!("{} is out of range", integer.as_str()).into())
     }
 }
 
 impl Read for f64 {
     const WANTED: &'static str = "a number from 0, such as 0.01";
 
-    fn read(value: &DeValue) -> Result<Option<Self>, String> {
+    fn read(value: &DeValue) -> Result<Option<Self>, Wrong> {
         let text = match (value.as_float(), value.as_integer()) {
             (Some(float), _) => float.as_str(),
             (None, Some(integer)) if integer.radix() == 10 => integer.as_str(),
@@ -244,7 +268,7 @@ impl Read for f64 {
         };
         match text.parse::<f64>() {
             Ok(number) if number.is_finite() && number >= 0.0 => Ok(Some(number)),
-            _ => Err(format!("{text} is out of range")),
+            _ => Err(format!("{text} is out of range").into()),
         }
     }
 }
@@ -252,9 +276,9 @@ impl Read for f64 {
 impl Read for Duration {
     const WANTED: &'static str = "a duration in quotes, such as \"30m\", \"90s\" or \"1h 30m\"";
 
-    fn read(value: &DeValue) -> Result<Option<Self>, String> {
+    fn read(value: &DeValue) -> Result<Option<Self>, Wrong> {
         match value.as_str() {
-            Some(text) => crate::settings::parse_duration(text).map(Some),
+            Some(text) => Ok(Some(crate::settings::parse_duration(text)?)),
             None => Ok(None),
         }
     }
@@ -266,26 +290,17 @@ pub type Names = Vec<Spanned<String>>;
 impl Read for Names {
     const WANTED: &'static str = "a list of strings, such as [\"one\", \"two\"]";
 
-    fn read(value: &DeValue) -> Result<Option<Self>, String> {
-        let Some(array) = value.as_array() else {
+    fn read(value: &DeValue) -> Result<Option<Self>, Wrong> {
+        let Some(names) = strings(value)? else {
             return Ok(None);
         };
-        let mut names = Vec::new();
-        for item in array.iter() {
-            match item.get_ref().as_str() {
-                Some(text) if !text.is_empty() => {
-                    names.push(Spanned::new(item.span(), text.to_owned()));
-                }
-                Some(_) => return Err("one of its strings is empty".into()),
-                None => {
-                    return Err(format!(
-                        "of one of its items, {}",
-                        type_name(item.get_ref())
-                    ));
-                }
-            }
+        match names.iter().find(|n| n.get_ref().is_empty()) {
+            Some(empty) => Err(Wrong {
+                why: "a name is empty".into(),
+                part: Some(empty.span()),
+            }),
+            None => Ok(Some(names)),
         }
-        Ok(Some(names))
     }
 }
 
@@ -297,25 +312,28 @@ impl Read for Argv {
     const WANTED: &'static str =
         "the program and its arguments as a list, such as [\"sh\", \"-c\", \"…\"]";
 
-    fn read(value: &DeValue) -> Result<Option<Self>, String> {
-        let Some(array) = value.as_array() else {
+    fn read(value: &DeValue) -> Result<Option<Self>, Wrong> {
+        let Some(words) = strings(value)? else {
             return Ok(None);
         };
-        let mut argv = Vec::new();
-        for item in array.iter() {
-            match item.get_ref().as_str() {
-                Some(text) => argv.push(text.to_owned()),
-                None => {
-                    return Err(format!(
-                        "of one of its items, {}",
-                        type_name(item.get_ref())
-                    ));
-                }
-            }
-        }
+        let argv: Vec<String> = words.into_iter().map(Spanned::into_inner).collect();
         match argv.first() {
             Some(program) if !program.is_empty() => Ok(Some(Argv(argv))),
             _ => Err("it names no program".into()),
         }
     }
+}
+
+fn strings(value: &DeValue) -> Result<Option<Vec<Spanned<String>>>, Wrong> {
+    let Some(array) = value.as_array() else {
+        return Ok(None);
+    };
+    let read = |item: &Spanned<DeValue>| match item.get_ref().as_str() {
+        Some(text) => Ok(Spanned::new(item.span(), text.to_owned())),
+        None => Err(Wrong {
+            why: format!("an item has the wrong type: {}", type_name(item.get_ref())),
+            part: Some(item.span()),
+        }),
+    };
+    array.iter().map(read).collect::<Result<_, _>>().map(Some)
 }

@@ -7,6 +7,7 @@ use super::describe;
 use super::fields::Fields;
 use super::mistakes::{Mistakes, suggestion};
 use super::model::{Gate, Measure, OnTrigger, Trigger};
+use super::selector::Selector;
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -72,7 +73,8 @@ pub fn trigger(mut common: Common, mistakes: &mut Mistakes) -> Option<Trigger> {
                     "unknown",
                     suggestion(other, &["rollback", "pause"]),
                 );
-                OnTrigger::Rollback
+                // Whatever was meant, a missing rollback is not a second mistake.
+                OnTrigger::Pause
             }
         },
     };
@@ -205,5 +207,17 @@ fn selector(
     mistakes: &mut Mistakes,
 ) -> Option<String> {
     let text = fields.need::<String>(key, example, mistakes)?;
+    if let Err(why) = Selector::parse(&text.value) {
+        mistakes.add(
+            text.span,
+            why,
+            "not a selector",
+            if text.value.contains('(') {
+                "name the counter itself; dbctl computes increases, ratios and quantiles"
+            } else {
+                "write it in '…', so that the quotes of its labels need no backslash"
+            },
+        );
+    }
     Some(text.value)
 }

@@ -13,6 +13,7 @@ pub mod model;
 pub mod plan;
 mod proofs;
 mod rules;
+pub mod selector;
 pub mod sql;
 mod steps;
 
@@ -22,6 +23,7 @@ use self::bindings::{Draft, Part, StepDraft};
 use self::document::Document;
 use self::mistakes::Mistakes;
 use self::model::{Runbook, Step};
+pub use self::steps::{KINDS as STEP_KINDS, SMOKE_CHECKS};
 use crate::error::{Doing, Exit, Problem, Result};
 
 /// The runbook that dbctl carries, and where it lies in a checkout.

@@ -31,7 +31,9 @@ pub fn query(document: &Document, index: usize, draft: &mut Draft, mistakes: &mu
         .chain((2..).map(|n| format!("{slug}-{n}")))
         .find(|n| !taken(n))
         .expect("numbers do not end");
-    if let Err(flaw) = sql::statement(&fence.body) {
+    if let Err(flaw) = sql::statement(&fence.body)
+        && fence.closed
+    {
         let mut span = fence.place(flaw.span);
         if fence.body.trim().is_empty() {
             span = fence.info.clone();
@@ -75,7 +77,7 @@ fn slug(text: &str) -> String {
 /// `toml expect`: belongs to the query before it, under the same heading.
 pub fn expectation(fence: &Fence, query: Option<&mut Query>, mistakes: &mut Mistakes) {
     let (table, sound) = fields::parse(fence, mistakes);
-    if sound {
+    if sound && fence.closed {
         let mut fields = Fields::new(fence, table.get_ref(), "the expectation");
         let expect = expect(&mut fields, mistakes);
         fields.finish(mistakes, |_| None);

@@ -27,8 +27,16 @@ pub fn check(draft: &Draft, mistakes: &mut Mistakes) {
     }
 }
 
+/// Every step could be read, so that what is missing is missing indeed.
+fn readable(draft: &Draft) -> bool {
+    let read = draft.ids.iter().filter(|(kind, _)| *kind == Kind::Step);
+    !draft.unread.contains(&Kind::Step)
+        && read.count() == draft.steps.len()
+        && draft.steps.iter().all(|s| s.kind.is_some())
+}
+
 fn nothing_to_do(draft: &Draft) -> bool {
-    !draft.unread.contains(&Kind::Step) && draft.steps.iter().all(|s| s.part != Part::Forward)
+    readable(draft) && draft.steps.iter().all(|s| s.part != Part::Forward)
 }
 
 /// Ids that dbctl gives to steps of its own.
@@ -136,8 +144,7 @@ fn forward(draft: &Draft) -> impl Iterator<Item = &StepDraft> {
 
 /// Every toggle that the rollout flips is taken back by the rollback (P7).
 fn way_back(draft: &Draft, mistakes: &mut Mistakes) {
-    let unreadable =
-        draft.unread.contains(&Kind::Step) || draft.steps.iter().any(|s| s.kind.is_none());
+    let unreadable = !readable(draft);
     let mut flipped: Vec<(Toggle, Range<usize>)> = Vec::new();
     let mut back = BTreeSet::new();
     for step in &draft.steps {
@@ -147,17 +154,15 @@ fn way_back(draft: &Draft, mistakes: &mut Mistakes) {
                 flipped.extend(flips.map(|(toggle, _)| (*toggle, step.info.clone())));
             }
             (Some(StepKind::Toggles { set, .. }), Part::Rollback) => {
-                for (toggle, mode) in set {
-                    if *mode == Mode::Postgres {
-                        mistakes.add(
-                            step.info.clone(),
-                            format_args!("the rollback sets {toggle} to postgres"),
-                            "this way is forward",
-                            "set = \"local\" goes back to memory/file",
-                        );
-                    }
-                    back.insert(*toggle);
+                if set.values().any(|mode| *mode == Mode::Postgres) {
+                    mistakes.add(
+                        step.info.clone(),
+                        "the rollback sets toggles to postgres",
+                        "this way is forward",
+                        "set = \"local\" goes back to memory/file",
+                    );
                 }
+                back.extend(set.keys().copied());
             }
             _ => {}
         }
@@ -171,21 +176,15 @@ fn way_back(draft: &Draft, mistakes: &mut Mistakes) {
         && !unreadable
     {
         let names: Vec<&str> = kept.iter().map(|t| t.name()).collect();
-        let (cause, label) = if back.is_empty() {
-            (
-                "there is no way back: the rollback has no step that sets toggles".to_owned(),
-                "flipped here",
-            )
+        let cause = if back.is_empty() {
+            "there is no way back: the rollback has no step that sets toggles".to_owned()
         } else {
-            (
-                format!("the rollback leaves {} on postgres", names.join(", ")),
-                "flipped here",
-            )
+            format!("the rollback leaves {} on postgres", names.join(", "))
         };
         mistakes.add(
             first.clone(),
             cause,
-            label,
+            "flipped here",
             "add a step with part = \"rollback\", kind = \"toggles\" and set = \"local\"",
         );
     }
@@ -258,6 +257,25 @@ fn watched(draft: &Draft, mistakes: &mut Mistakes) {
                 ),
                 "too short",
                 "bake at least as long as the longest window",
+            );
+        }
+    }
+    for gate in &draft.gates {
+        let known = |c: &super::model::Criterion| match &c.proof {
+            Proof::Gates { gates } => gates.contains(&gate.id),
+            Proof::Modes { .. } | Proof::Queries { .. } | Proof::Rehearsal { .. } => false,
+        };
+        // A criterion that relies on it says so itself.
+        if !baked.contains(gate.id.as_str())
+            && !draft.criteria.iter().any(known)
+            && readable(draft)
+            && !nothing_to_do(draft)
+        {
+            mistakes.add(
+                gate.at.offset..gate.at.offset,
+                format_args!("gate `{}` is watched by no bake", gate.id),
+                "watches nothing",
+                "name it in the `gates` of a bake, or take it away",
             );
         }
     }

@@ -64,7 +64,7 @@ pub fn statement(sql: &str) -> Result<Statement<'_>, Flaw> {
     let end = semicolon.map_or(words.len(), |i| leading + i);
     if let Some((_, second)) = words[end..].iter().find(|(k, _)| *k != TokenKind::Semi) {
         return Err(Flaw::new(
-            second.start..words.last().map_or(second.end, |(_, s)| s.end),
+            second.clone(),
             "several statements in one fence",
             "one fence is one query: give each its own fence",
         ));
@@ -116,6 +116,13 @@ fn significant(sql: &str) -> Result<Vec<Word>, Flaw> {
                     span,
                     "the comment is never closed",
                     "close it with */",
+                ));
+            }
+            TokenKind::PositionalParam { .. } => {
+                return Err(Flaw::new(
+                    span,
+                    "there are no parameters here",
+                    "write the value itself",
                 ));
             }
             kind => words.push((kind, span)),

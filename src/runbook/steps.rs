@@ -30,6 +30,16 @@ pub const KINDS: [(&str, &[&str]); 14] = [
     ("rehearse", &["on"]),
 ];
 
+/// The smoke checks, by the names that `dbctl smoke` gives them.
+pub const SMOKE_CHECKS: [&str; 6] = [
+    "issue-token",
+    "verify-token",
+    "revoke-token",
+    "revoke-session",
+    "nonce",
+    "persistence",
+];
+
 /// How long a command may take unless it says otherwise.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// How long authentication may take to work again after a rollback, unless the step says otherwise.
@@ -194,7 +204,7 @@ fn kind(word: &str, part: Part, common: &mut Common, mistakes: &mut Mistakes) ->
         },
         "smoke" => StepKind::Smoke {
             on: on(common, mistakes),
-            checks: listed(common, "checks", mistakes),
+            checks: checks(common, mistakes),
         },
         "verify" => {
             let queries = common.fields.get::<Names>("queries", mistakes);
@@ -212,6 +222,26 @@ fn kind(word: &str, part: Part, common: &mut Common, mistakes: &mut Mistakes) ->
         },
         _ => return None,
     })
+}
+
+fn checks(common: &mut Common, mistakes: &mut Mistakes) -> Vec<String> {
+    let names = common.fields.get::<Names>("checks", mistakes);
+    let names = at_least_one(names, "checks", mistakes);
+    let mut known = Vec::new();
+    for item in names.into_iter().flat_map(|n| n.value) {
+        let span = common.fence.place(item.span());
+        let name = item.into_inner();
+        if !SMOKE_CHECKS.contains(&name.as_str()) {
+            mistakes.add(
+                span,
+                format_args!("there is no smoke check called `{}`", name.escape_debug()),
+                "unknown check",
+                suggestion(&name, &SMOKE_CHECKS),
+            );
+        }
+        known.push(name);
+    }
+    known
 }
 
 fn command(fields: &mut Fields, mistakes: &mut Mistakes) -> Option<StepKind> {
@@ -248,14 +278,9 @@ fn timeout(fields: &mut Fields, default: Duration, mistakes: &mut Mistakes) -> D
 }
 
 fn on(common: &mut Common, mistakes: &mut Mistakes) -> Vec<String> {
-    listed(common, "on", mistakes)
-}
-
-fn listed(common: &mut Common, key: &'static str, mistakes: &mut Mistakes) -> Vec<String> {
-    let names = common.fields.get::<Names>(key, mistakes);
+    let names = common.fields.get::<Names>("on", mistakes);
     // An empty list would mean all of them, which nobody means who writes it.
-    let names = at_least_one(names, key, mistakes);
-    names
+    at_least_one(names, "on", mistakes)
         .map(|n| n.value.into_iter().map(|s| s.into_inner()).collect())
         .unwrap_or_default()
 }
@@ -316,7 +341,7 @@ fn toggle_table(
                 inner.place(key.span()),
                 format_args!("`{}` is not a toggle", name.escape_debug()),
                 "unknown toggle",
-                suggestion(name, &Toggle::ALL.map(Toggle::name)),
+                format_args!("known: {}", Toggle::ALL.map(Toggle::name).join(", ")),
             );
             continue;
         };

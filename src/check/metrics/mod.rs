@@ -12,7 +12,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use text::{Exposition, Labels, Selector, Series, parse};
+pub use text::{Exposition, Labels, Series, parse};
+
+pub use crate::runbook::selector::Selector;
 
 use self::ring::{Ring, Seen};
 use super::statistics::histogram_quantile;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::text::{Exposition, Labels, Selector};
+use super::text::{Exposition, Labels};
 use crate::carry::client::age;
+use crate::runbook::selector::Selector;
 
 /// The metric by which a process says when it started.
 const START_TIME: &str = "process_start_time_seconds";
