@@ -43,8 +43,8 @@ impl FromStr for Choice {
 /// An empty database that goes away again. End it with [`Scratch::stop`].
 pub enum Scratch {
     Embedded(Embedded),
-    Native(Native),
-    Url(OnServer),
+    Native(Box<Native>),
+    Url(Box<OnServer>),
 }
 
 impl Scratch {
@@ -55,8 +55,10 @@ impl Scratch {
                 Ok(Scratch::Embedded(Embedded::start().await?))
             }
             Choice::Embedded => Ok(Scratch::Embedded(Embedded::start().await?)),
-            Choice::Auto | Choice::Native => Ok(Scratch::Native(Native::start(pg_bin).await?)),
-            Choice::Url(url) => Ok(Scratch::Url(OnServer::create(url).await?)),
+            Choice::Auto | Choice::Native => {
+                Ok(Scratch::Native(Box::new(Native::start(pg_bin).await?)))
+            }
+            Choice::Url(url) => Ok(Scratch::Url(Box::new(OnServer::create(url).await?))),
         }
     }
 

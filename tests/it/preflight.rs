@@ -1,1 +1,233 @@
-//!
+//! `dbctl preflight`: five preconditions, and what each says when it does not hold.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::cli::{Seen, run};
+use crate::support::postgres::{Server, TestDb};
+use crate::support::service::Instance;
+
+/// An environment in which everything is as it should be before a cutover.
+struct Stage {
+    dir: tempfile::TempDir,
+    db: TestDb,
+    instance: Instance,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let db = Server::own().fresh_database();
+        let mut instance = Instance::new(dir.path(), "auth-1");
+        let stage = |instance| Self { dir, db, instance };
+        instance.start();
+        let mut stage = stage(instance);
+        stage.settings("");
+        stage.ok(&["migrate", "apply", "--confirm", "staging"]);
+        stage.ok(&["keys", "new-kek", "kek.b64"]);
+        stage.ok(&["keys", "seed"]);
+        stage
+            .db
+            .psql("CREATE ROLE auth_service LOGIN IN ROLE security_runtime");
+        let url = stage.db.url_as("auth_service");
+        stage.instance.set("DATABASE_URL", &url);
+        stage
+    }
+
+    fn settings(&mut self, more: &str) {
+        let text = format!(
+            "{more}\n[environments.staging]\ndatabase_url = \"{}\"\nservice_role = \"auth_service\"\n\
+             kek_file = \"kek.b64\"\nadmin_token_file = \"auth-1/admin.token\"\n\
+             [[environments.staging.targets]]\nname = \"auth-1\"\nurl = \"{}\"\n\
+             env_file = \"auth-1/service.env\"\nrestart = [\"true\"]\nstate_dir = \"auth-1/state\"\n",
+            self.db.url,
+            self.instance.url(),
+        );
+        std::fs::write(self.dir.path().join("dbctl.toml"), text).expect("settings");
+    }
+
+    fn ok(&self, args: &[&str]) {
+        let seen = run(self.dir.path(), args);
+        assert_eq!(seen.code, 0, "{args:?}: {}", seen.stderr);
+    }
+
+    fn preflight(&self, more: &[&str]) -> Seen {
+        // The quickest scratch database where a server is there anyway.
+        let scratch = self.db.server().url("postgres");
+        let mut args = vec!["preflight", "--scratch", &scratch];
+        args.extend(more);
+        run(self.dir.path(), &args)
+    }
+
+    /// The exit status, and what one check said as JSON.
+    fn check(&self, name: &str) -> (i32, Value) {
+        let seen = self.preflight(&["--format", "json"]);
+        let said: Value = serde_json::from_str(&seen.stdout).expect("JSON");
+        let checks = said["checks"].as_array().expect("checks");
+        let check = checks.iter().find(|c| c["name"] == name);
+        (seen.code, check.expect("the check").clone())
+    }
+
+    /// Has `name` fail with `words` somewhere in what it says, and nothing else fail.
+    fn fails(&self, name: &str, words: &[&str]) {
+        let (code, check) = self.check(name);
+        assert_eq!(code, 5, "{check:#}");
+        assert_eq!(check["verdict"], "fail", "{check:#}");
+        let text = check.to_string();
+        for word in words {
+            assert!(text.contains(word), "`{word}` is not in {check:#}");
+        }
+    }
+}
+
+#[test]
+fn the_five_hold_before_a_cutover() {
+    let stage = Stage::set();
+    let seen = stage.preflight(&[]);
+    assert_eq!(seen.code, 0, "{}{}", seen.stdout, seen.stderr);
+    assert!(seen.stdout.ends_with("5 of 5 preconditions hold\n"));
+    for said in [
+        "all 9 migrations are applied (0001 to 0009), none diverges",
+        "auth_service has exactly the privileges",
+        "version 1 is current and opens",
+        "every target is on memory/file",
+    ] {
+        let text = seen.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(said), "{said}\n{}", seen.stdout);
+    }
+}
+
+#[test]
+fn privileges_are_told_missing_and_excess_by_name() {
+    let stage = Stage::set();
+    stage.db.psql(
+        "GRANT DELETE ON security.revoked_tokens TO auth_service; \
+         GRANT SELECT (sealed_private_key) ON security.signing_key_versions TO PUBLIC; \
+         REVOKE INSERT ON security.events FROM security_runtime; \
+         ALTER ROLE auth_service CREATEDB; \
+         GRANT pg_read_all_data TO auth_service",
+    );
+    stage.fails(
+        "service-database",
+        &[
+            "INSERT on security.events",
+            "DELETE on security.revoked_tokens",
+            "CREATEDB",
+            "membership of pg_read_all_data",
+        ],
+    );
+    stage.db.psql("REVOKE pg_read_all_data FROM auth_service");
+    stage.fails(
+        "service-database",
+        &["SELECT (sealed_private_key) on security.signing_key_versions"],
+    );
+    stage.db.psql("ALTER ROLE auth_service SUPERUSER");
+    stage.fails("service-database", &["superuser"]);
+    // What was granted by mistake is taken back in one call, but for what others were given.
+    stage.db.psql(
+        "ALTER ROLE auth_service NOSUPERUSER NOCREATEDB; SELECT security.apply_privileges(); \
+         REVOKE SELECT (sealed_private_key) ON security.signing_key_versions FROM PUBLIC; \
+         REVOKE DELETE ON security.revoked_tokens FROM auth_service",
+    );
+    assert_eq!(stage.check("service-database").0, 0);
+}
+
+#[test]
+fn the_service_must_reach_this_very_database_as_its_role() {
+    let stage = Stage::set();
+    let set = |url: &str| stage.instance.set("DATABASE_URL", url);
+    set(&stage.db.server().url_as("auth_service", "postgres"));
+    stage.fails("service-database", &["another database"]);
+    set(&stage.db.url);
+    stage.fails("service-database", &["logs in as postgres", "auth_service"]);
+    set("postgres://auth_service:hunter2@127.0.0.1:1/x?sslmode=disable");
+    stage.fails("service-database", &["does not reach Postgres"]);
+    assert!(!stage.preflight(&[]).stdout.contains("hunter2"));
+    // Nothing is known: that is no pass.
+    set("");
+    let (code, check) = stage.check("service-database");
+    assert_eq!((code, &check["verdict"]), (6, &Value::from("inconclusive")));
+}
+
+#[test]
+fn migrations_that_are_not_applied_or_differ_are_told() {
+    let mut stage = Stage::set();
+    let folder = stage.dir.path().join("m");
+    std::fs::create_dir(&folder).expect("a folder");
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    for entry in std::fs::read_dir(package).expect("migrations") {
+        let entry = entry.expect("an entry");
+        std::fs::copy(entry.path(), folder.join(entry.file_name())).expect("copied");
+    }
+    std::fs::write(folder.join("V0010__more.sql"), "SELECT 1;").expect("written");
+    stage.settings("[migrations]\ndir = \"m\"");
+    stage.fails("migrations-applied", &["0010 more", "1 of 10"]);
+    std::fs::remove_file(folder.join("V0010__more.sql")).expect("removed");
+    let first = folder.join("V0001__roles.sql");
+    let text = std::fs::read_to_string(&first).expect("a migration");
+    std::fs::write(&first, text + "\n").expect("written");
+    stage.fails(
+        "migrations-applied",
+        &["0001 roles", "another name or text"],
+    );
+    std::fs::write(folder.join("V0011__broken.sql"), "SELECT nothing;").expect("written");
+    stage.fails("migrations-valid", &["V0011__broken.sql:1:8", "nothing"]);
+}
+
+#[test]
+fn the_external_validator_is_asked_and_its_word_counts() {
+    let mut stage = Stage::set();
+    std::fs::write(stage.dir.path().join("ok.sh"), "test -f dbctl.toml").expect("written");
+    stage.settings("[migrations]\nvalidator = [\"sh\", \"ok.sh\"]");
+    let (code, check) = stage.check("migrations-valid");
+    assert_eq!(code, 0, "{check:#}");
+    assert!(check.to_string().contains("the external validator passes"));
+    stage.settings("[migrations]\nvalidator = [\"sh\", \"-c\", \"echo V0003 is odd >&2; exit 7\"]");
+    stage.fails("migrations-valid", &["V0003 is odd", "exit status: 7"]);
+    stage.settings("[migrations]\nvalidator = [\"no-such-program\"]");
+    let (code, check) = stage.check("migrations-valid");
+    assert_eq!(
+        (code, &check["verdict"]),
+        (4, &Value::from("error")),
+        "{check:#}"
+    );
+}
+
+#[test]
+fn a_key_must_be_seeded_and_open() {
+    let stage = Stage::set();
+    stage.ok(&["keys", "new-kek", "other.b64"]);
+    std::fs::rename(
+        stage.dir.path().join("other.b64"),
+        stage.dir.path().join("kek.b64"),
+    )
+    .expect("another key-encryption key");
+    stage.fails("signing-key", &["does not open"]);
+    stage.db.psql(
+        "ALTER TABLE security.signing_key_versions DISABLE TRIGGER USER; \
+         DELETE FROM security.signing_key_versions",
+    );
+    stage.fails("signing-key", &["has 0 current versions", "keys seed"]);
+}
+
+#[test]
+fn toggles_must_be_where_they_should_be_in_the_file_and_in_the_process() {
+    let mut stage = Stage::set();
+    stage.instance.set("SECURITY_REVOCATION_MODE", "postgres");
+    stage.fails(
+        "toggles",
+        &["auth-1 file", "revocation postgres", "not on memory/file"],
+    );
+    stage.instance.set("SECURITY_REVOCATION_MODE", "memory");
+    let seen = stage.preflight(&["--expect", "postgres"]);
+    assert_eq!(seen.code, 5, "{}", seen.stdout);
+    // A service that does not answer is no pass, and not a failure of its toggles either.
+    stage.instance.stop();
+    let (code, check) = stage.check("toggles");
+    assert_eq!(
+        (code, &check["verdict"]),
+        (4, &Value::from("error")),
+        "{check:#}"
+    );
+}

@@ -136,6 +136,7 @@ fn what_cannot_run_in_a_transaction_is_found_with_a_way_out() {
     ));
 }
 
+#[cfg(feature = "embedded")]
 #[test]
 fn the_embedded_database_says_what_to_do_about_an_extension_that_it_lacks() {
     insta::assert_snapshot!(validated(
@@ -157,6 +158,7 @@ fn each_kind_of_scratch_database_runs_the_nine_and_leaves_nothing_behind() {
     open_to_all(&temporary);
     let url = server.url("postgres");
     for (scratch, named) in [
+        #[cfg(feature = "embedded")]
         ("embedded", "embedded PostgreSQL 17"),
         ("native", "native PostgreSQL"),
         (&*url, "at postgres@127.0.0.1"),
@@ -244,4 +246,43 @@ fn an_old_scratch_database_is_dropped_and_a_new_one_is_left_alone() {
     );
     assert_eq!(seen.code, 0, "{}{}", seen.stdout, seen.stderr);
     assert_eq!(scratch_databases(&server), new);
+}
+
+#[cfg(not(feature = "embedded"))]
+#[test]
+fn a_build_without_the_embedded_database_says_so_and_uses_a_native_one() {
+    let dir = folder(&[("V1__a.sql", "SELECT 1;")]);
+    let args = ["migrate", "validate", "--dir", "m"];
+    assert_eq!(run(dir.path(), &args).code, 0);
+    let seen = run(
+        dir.path(),
+        &[&args[..], &["--scratch", "embedded"]].concat(),
+    );
+    assert_eq!(seen.code, 4);
+    assert!(seen.stderr.contains("built without it"), "{}", seen.stderr);
+}
+
+#[cfg(feature = "embedded")]
+#[test]
+fn the_embedded_database_can_be_there_twice_in_one_process() {
+    use dbctl::migrate::{Source, load, validate};
+    use dbctl::pg::embedded::Embedded;
+    use dbctl::pg::scratch::{Choice, Scratch};
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let first = Embedded::start().await.expect("one");
+        let scratch = Scratch::start(&Choice::Embedded, None)
+            .await
+            .expect("another");
+        let files = load(&Source::BuiltIn).expect("migrations");
+        let validated = validate(&files, &scratch).await.expect("a validation");
+        assert!(validated.findings.is_empty());
+        first
+            .database()
+            .check()
+            .await
+            .expect("the first still answers");
+        scratch.stop().await.expect("stopped");
+        first.stop().await.expect("stopped");
+    });
 }
