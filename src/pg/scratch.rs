@@ -42,7 +42,7 @@ impl FromStr for Choice {
 
 /// An empty database that goes away again. End it with [`Scratch::stop`].
 pub enum Scratch {
-    Embedded(Embedded),
+    Embedded(Box<Embedded>),
     Native(Box<Native>),
     Url(Box<OnServer>),
 }
@@ -52,9 +52,9 @@ impl Scratch {
     pub async fn start(choice: &Choice, pg_bin: Option<&Path>) -> Result<Self> {
         match choice {
             Choice::Auto if cfg!(feature = "embedded") => {
-                Ok(Scratch::Embedded(Embedded::start().await?))
+                Ok(Scratch::Embedded(Box::new(Embedded::start().await?)))
             }
-            Choice::Embedded => Ok(Scratch::Embedded(Embedded::start().await?)),
+            Choice::Embedded => Ok(Scratch::Embedded(Box::new(Embedded::start().await?))),
             Choice::Auto | Choice::Native => {
                 Ok(Scratch::Native(Box::new(Native::start(pg_bin).await?)))
             }

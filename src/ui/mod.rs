@@ -277,7 +277,12 @@ impl Screen {
         writeln!(self, "{word} {problem}")?;
         place_and_hint(self, problem)?;
         for other in problem.all_related() {
-            writeln!(self, "{word} {}", other.cause())?;
+            // What was being done is said once, unless it was something else.
+            if other.doing() == problem.doing() {
+                writeln!(self, "{word} {}", other.cause())?;
+            } else {
+                writeln!(self, "{word} {other}")?;
+            }
             place_and_hint(self, other)?;
         }
         Ok(())
