@@ -21,6 +21,8 @@ pub fn dbctl(dir: &Path, args: &[&str]) -> Command {
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", dir)
+        // The embedded Postgres unpacks itself once (100 MB), not once for each test.
+        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
         .env("COLUMNS", "80");
     command
 }
