@@ -157,12 +157,17 @@ impl Plan {
         }
         let window = limit / 2;
         for gate in &mut self.gates {
-            let shorter = shortened(&mut gate.window, &mut gate.interval, window);
+            let least = Duration::from_millis(500);
+            let shorter = shortened(&mut gate.window, &mut gate.interval, window, least);
             gate.min_samples = fewer(gate.min_samples, shorter);
             gate.margin = gate.margin.map(|m| m / shorter);
+            // One bad moment is seen in every sample of a window.
+            let samples = gate.window.as_millis() / gate.interval.as_millis().max(1);
+            gate.failure_limit += u32::try_from(samples).unwrap_or(u32::MAX);
         }
         for trigger in &mut self.triggers {
-            let shorter = shortened(&mut trigger.window, &mut trigger.interval, window);
+            let least = Duration::from_millis(200);
+            let shorter = shortened(&mut trigger.window, &mut trigger.interval, window, least);
             trigger.min_samples = fewer(trigger.min_samples, shorter);
         }
     }
@@ -383,15 +388,18 @@ fn undo_steps(forward: &[Planned]) -> Vec<Planned> {
 }
 
 /// Caps a window and samples it more often; returns the factor that it became shorter by.
-fn shortened(window: &mut Duration, interval: &mut Duration, limit: Duration) -> f64 {
+fn shortened(
+    window: &mut Duration,
+    interval: &mut Duration,
+    limit: Duration,
+    least: Duration,
+) -> f64 {
     if *window <= limit {
         return 1.0;
     }
     let factor = limit.as_secs_f64() / window.as_secs_f64();
     *window = limit;
-    *interval = interval
-        .mul_f64(factor)
-        .clamp(Duration::from_millis(200), limit / 4);
+    *interval = interval.mul_f64(factor).max(least);
     factor
 }
 

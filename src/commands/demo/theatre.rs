@@ -59,7 +59,7 @@ impl Theatre {
             supervisor.start(player.clone(), database).await?;
         }
         let mut options = traffic::Options::new(fleets(&stage));
-        options.requests_per_second = 240;
+        options.requests_per_second = 160;
         let traffic = Some(Traffic::start(options)?);
         Ok(Self {
             settings,

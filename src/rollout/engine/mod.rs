@@ -10,11 +10,10 @@ mod outside;
 mod replay;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::journal::{AppendError, Entry, Head, Journal, RunId};
 use super::lease::{self, Lease, Taken};
@@ -28,12 +27,15 @@ use crate::runbook::plan::{Phase, Plan};
 pub use ending::Ending;
 pub use replay::replay;
 
-use outside::{Asked, Outside, Ran, Running, join, join_asking, join_running, to_input};
+pub use outside::now_ms;
+use outside::{Asked, Outside, Ran, Running, every, join, join_asking, join_running, to_input};
 
 /// How often requests of other operators are looked for.
 const REQUESTS_EVERY: Duration = Duration::from_millis(200);
 /// How often the rollback kit is refreshed.
 const TEND_EVERY: Duration = Duration::from_secs(5);
+/// How long leaving waits for the last refresh.
+const LAST_TEND: Duration = Duration::from_secs(3);
 
 /// A run that this process drives.
 pub struct Engine<W, O> {
@@ -44,12 +46,6 @@ pub struct Engine<W, O> {
     plan: Arc<Plan>,
     state: State,
     head: Head,
-}
-
-/// Milliseconds since 1970.
-pub fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
 }
 
 impl<W: World, O: Operator> Engine<W, O> {
@@ -162,8 +158,25 @@ impl<W: World, O: Operator> Engine<W, O> {
         let mut outside = Outside::default();
         let ending = self.drive_loop(&mut outside, interrupt).await;
         outside.stop_all().await;
+        self.tend_once_more().await;
         self.leave().await;
         ending
+    }
+
+    /// Whoever leaves leaves a fresh kit: nobody refreshes it until the next driver comes.
+    async fn tend_once_more(&self) {
+        if !self.state.triggers_armed() {
+            return;
+        }
+        let targets = flipped(&self.plan, &self.state);
+        let tended = self.world.tend(self.plan.clone(), targets);
+        let why = match tokio::time::timeout(LAST_TEND, tended).await {
+            Ok(Ok(())) => return,
+            Ok(Err(why)) => why,
+            Err(_) => "no answer in time".into(),
+        };
+        self.operator
+            .note(&format!("the rollback kit was not refreshed: {why}"));
     }
 
     async fn drive_loop(
@@ -580,10 +593,4 @@ fn head_of(entry: &Entry) -> Head {
 fn illegal(error: &super::machine::Illegal) -> Problem {
     Problem::new(Exit::Failed, "recording an event", error)
         .next("this is a defect of dbctl; nothing was recorded. Please report it with `dbctl rollout log`")
-}
-
-fn every(period: Duration) -> Interval {
-    let mut interval = interval(period);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    interval
 }

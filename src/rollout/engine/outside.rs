@@ -1,7 +1,10 @@
 //! What goes on while the loop waits: the effect under way, the open question, the looks.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use serde_json::Value;
 use tokio::task::JoinHandle;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::rollout::journal::{Request, RequestKind};
 use crate::rollout::machine::{Found, Input, Outcome, StepRef};
@@ -127,4 +130,16 @@ pub(super) fn to_input(request: &Request) -> Result<Input, String> {
             }
         }
     })
+}
+
+/// Milliseconds since 1970.
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+}
+
+pub(super) fn every(period: Duration) -> Interval {
+    let mut interval = interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
 }

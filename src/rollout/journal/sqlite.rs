@@ -55,6 +55,10 @@ CREATE TABLE requests (
 PRAGMA user_version = 1;
 ";
 
+/// How often, and how soon, a journal is opened again that somebody else is just making.
+const OPEN_ATTEMPTS: u32 = 10;
+const OPEN_AGAIN: Duration = Duration::from_millis(50);
+
 /// The store's own clock, in milliseconds since 1970.
 const NOW: &str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
 
@@ -169,7 +173,16 @@ impl Journal {
             pool,
             path: path.to_owned(),
         };
-        journal.prepare_tables().await?;
+        // Switching a new file to write-ahead logging wants it alone for a moment, and SQLite does
+        // not wait for that by itself.
+        let mut attempt = 1;
+        while let Err(problem) = journal.prepare_tables().await {
+            if attempt >= OPEN_ATTEMPTS {
+                return Err(problem);
+            }
+            attempt += 1;
+            tokio::time::sleep(OPEN_AGAIN).await;
+        }
         Ok(journal)
     }
 

@@ -89,6 +89,13 @@ impl Live {
         Kit::open(&crate::durable::parent(journal).join("kit").join(&env.name))
     }
 
+    /// The file that a program step's process keeps locked.
+    fn step_lock(&self, job: &Job) -> std::path::PathBuf {
+        let journal = &self.settings.config.journal.path;
+        let steps = crate::durable::parent(journal).join("steps");
+        steps.join(format!("{}.lock", job.planned().step.id))
+    }
+
     /// The targets of `refs` by environment.
     fn fleets(&self, refs: &[TargetRef]) -> Result<Vec<(&Environment, Fleet)>> {
         let mut by_env: BTreeMap<&str, Vec<String>> = BTreeMap::new();
@@ -111,7 +118,9 @@ impl Live {
     async fn try_perform(&self, job: &Job) -> Result<Done> {
         let planned = job.planned();
         match &planned.step.kind {
-            StepKind::Command { run, timeout, .. } => Ok(program::run(run, *timeout).await),
+            StepKind::Command { run, timeout, .. } => {
+                Ok(program::run(run, *timeout, &self.step_lock(job)).await)
+            }
             StepKind::Preflight => self.preflight(job).await,
             StepKind::Migrate => self.migrate(&planned.step.env).await,
             StepKind::Keys => self.seed_keys(&planned.step.env).await,
@@ -167,7 +176,7 @@ impl Live {
         let again = |why: &str| Ok((Found::NotDone, why.to_owned()));
         match &planned.step.kind {
             StepKind::Command { probe, timeout, .. } => match probe {
-                Some(probe) => Ok(program::probe(probe, *timeout).await),
+                Some(probe) => Ok(program::probe(probe, *timeout, &self.step_lock(job)).await),
                 None => Ok((
                     Found::Unknown,
                     "the step has no probe: look for yourself, then resume or roll back".into(),

@@ -1,5 +1,11 @@
 //! Steps that are somebody else's program.
+//!
+//! A program may outlive a dbctl that was killed, and act when somebody already looks whether it
+//! did. So it holds a locked file as its standard input, and so does all that it starts: while
+//! that lock is held, nothing can be said about the step, and it is not begun again.
 
+use std::fs::File;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,9 +17,12 @@ use crate::rollout::ports::Done;
 
 /// Runs a program to its end. What it prints goes to our stderr and nowhere else: it may hold
 /// secrets, and the journal is for ever.
-pub async fn run(argv: &[String], timeout: Duration) -> Done {
+pub async fn run(argv: &[String], timeout: Duration, lock: &Path) -> Done {
     let began = Instant::now();
-    let ended = wait(argv, timeout).await;
+    let ended = match take(lock) {
+        Ok(held) => wait(argv, timeout, Stdio::from(held)).await,
+        Err(why) => Err(why),
+    };
     let evidence = |exit: Option<i32>| {
         json!({
             "program": argv.first(),
@@ -38,8 +47,15 @@ pub async fn run(argv: &[String], timeout: Duration) -> Done {
 }
 
 /// Asks a probe: 0 says done, 1 says not done, anything else says nothing.
-pub async fn probe(argv: &[String], timeout: Duration) -> (Found, String) {
-    match wait(argv, timeout).await {
+pub async fn probe(argv: &[String], timeout: Duration, lock: &Path) -> (Found, String) {
+    let until = Instant::now() + timeout;
+    while let Err(why) = take(lock) {
+        if Instant::now() >= until {
+            return (Found::Unknown, why);
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    match wait(argv, timeout, Stdio::null()).await {
         Ok(Some(status)) => match status.code() {
             Some(0) => (Found::Done, "the probe says done".into()),
             Some(1) => (Found::NotDone, "the probe says not done".into()),
@@ -50,15 +66,42 @@ pub async fn probe(argv: &[String], timeout: Duration) -> (Found, String) {
     }
 }
 
+/// How often it is looked whether a program from before still runs.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Locks the file that says that the step's program runs.
+fn take(lock: &Path) -> Result<File, String> {
+    let failed = |e: std::io::Error| format!("{}: {e}", lock.display());
+    crate::durable::create_private_dir(crate::durable::parent(lock)).map_err(failed)?;
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(lock)
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err("the program of an earlier attempt still runs".into())
+        }
+        Err(std::fs::TryLockError::Error(e)) => Err(failed(e)),
+    }
+}
+
 /// The exit status, or nothing when it was stopped for taking too long.
-async fn wait(argv: &[String], timeout: Duration) -> Result<Option<ExitStatus>, String> {
+async fn wait(
+    argv: &[String],
+    timeout: Duration,
+    stdin: Stdio,
+) -> Result<Option<ExitStatus>, String> {
     let [program, args @ ..] = argv else {
         return Err("the step names no program".into());
     };
     let mut command = Command::new(program);
     command
         .args(args)
-        .stdin(Stdio::null())
+        .stdin(stdin)
         .stdout(std::io::stderr())
         .kill_on_drop(true);
     // A group of its own: Ctrl-C at the terminal is for us, and what it starts ends with it.
