@@ -19,7 +19,7 @@ pub struct Runbook {
     pub path: PathBuf,
     /// The first heading of level one, else the name.
     pub title: String,
-    /// The exact text; its SHA-256 is part of the plan's hash.
+    /// The exact text, without a byte-order mark; its SHA-256 is part of the plan's hash.
     pub text: String,
     /// Forward steps, in the order of the document. Steps of one phase stand together.
     pub steps: Vec<Step>,
@@ -33,7 +33,7 @@ pub struct Runbook {
     pub criteria: Vec<Criterion>,
 }
 
-/// Where in the text something stands: byte offset, 1-based line and column.
+/// Where in the text something stands: byte offset, 1-based line and column (in characters).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Position {
     pub offset: usize,
@@ -44,16 +44,18 @@ pub struct Position {
 /// One step of the procedure.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Step {
-    /// Unique in the runbook; `[a-z0-9-]+`.
+    /// Unique among the steps of all parts; `[a-z0-9-]+`.
     pub id: String,
     /// The heading that it stands under.
     pub heading: String,
-    /// The first paragraph under the heading: what a person reads before it is done.
+    /// What a person reads before it is done: the paragraph before its fence, else the first one
+    /// under the heading.
     pub prose: String,
     /// The phase (forward steps only): a name such as `staging`, `canary`, `full`. Entering a
     /// phase wants an approval.
     pub phase: String,
-    /// The environment that it acts on, as named in `dbctl.toml`.
+    /// The environment that it acts on, as named in `dbctl.toml`; one for all steps of a phase.
+    /// Empty for a step of the rollback, which acts wherever the run has switched something.
     pub env: String,
     pub kind: StepKind,
     pub at: Position,
@@ -202,8 +204,10 @@ pub struct Query {
     /// A slug of the text before the fence: its paragraph, else its heading.
     pub name: String,
     pub heading: String,
+    /// One statement that only reads, as written.
     pub sql: String,
     pub expect: Expect,
+    /// Where the SQL begins (not its fence), so that the server's positions can be placed.
     pub at: Position,
 }
 

@@ -158,3 +158,32 @@ fn nothing_is_left_on_the_connection_for_whoever_uses_it_next() {
         assert_eq!(left, (0, 0, "0".into()));
     });
 }
+
+#[cfg(unix)]
+#[test]
+fn csv_on_a_terminal_has_its_control_characters_made_visible() {
+    use std::io::Read as _;
+    let bench = Bench::new(&one("SELECT E'\\x1b]0;owned\\x07' AS nasty", ""));
+    let mut command = crate::support::cli::dbctl(
+        bench.path(),
+        &[
+            "verify",
+            "--runbook",
+            "checks.md",
+            "--csv",
+            "--database-url",
+            &bench.db.url,
+        ],
+    );
+    command.env("TERM", "dumb");
+    let mut session = expectrl::Session::spawn(command).expect("a terminal");
+    let mut shown = Vec::new();
+    // A terminal whose last writer has gone answers with an error on Linux.
+    let _ = session.read_to_end(&mut shown);
+    let shown = String::from_utf8_lossy(&shown);
+    assert!(shown.contains("owned"), "{shown:?}");
+    assert!(
+        !shown.contains('\u{1b}') && !shown.contains('\u{7}'),
+        "{shown:?}"
+    );
+}
