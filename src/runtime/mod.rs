@@ -15,7 +15,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// How long one look-up or one write in Postgres may take, waiting for a connection included.
-pub const STORE_TIMEOUT: Duration = Duration::from_secs(1);
+pub const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How far the clocks of two machines may differ; nothing that expires is forgotten earlier.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);

@@ -8,6 +8,7 @@ mod cli;
 mod demo;
 mod fence;
 mod house;
+mod in_process;
 mod journal;
 mod keys;
 mod machine;
