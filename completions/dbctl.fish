@@ -134,6 +134,10 @@ never\t''"
 complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from apply" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
 complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from apply" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from apply" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand preflight" -l expect -d 'Where the toggles should be' -r -f -a "local\t'On memory and file, as before a cutover'
+postgres\t'On Postgres, as after one'"
+complete -c dbctl -n "__fish_dbctl_using_subcommand preflight" -l scratch -d 'Where to run the migrations: auto, embedded, native, or the URL of a server' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand preflight" -l pg-bin -d 'Folder with initdb and postgres, for a native scratch database' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand preflight" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand preflight" -l env -d 'Environment of the settings file, such as staging or production' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand preflight" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
@@ -273,6 +277,9 @@ never\t''"
 complete -c dbctl -n "__fish_dbctl_using_subcommand smoke" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
 complete -c dbctl -n "__fish_dbctl_using_subcommand smoke" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand smoke" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand verify" -l runbook -d 'Markdown file with the queries' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand verify" -l timeout -d 'The longest time that a statement may take' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand verify" -l max-rows -d 'Show at most so many rows of a query; expectations see all of them [default: 1000, as CSV all]' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand verify" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand verify" -l env -d 'Environment of the settings file, such as staging or production' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand verify" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
@@ -282,6 +289,7 @@ json\t''"
 complete -c dbctl -n "__fish_dbctl_using_subcommand verify" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand verify" -l csv -d 'Write the rows of one query as CSV; NULL is an empty field, an empty text is ""'
 complete -c dbctl -n "__fish_dbctl_using_subcommand verify" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
 complete -c dbctl -n "__fish_dbctl_using_subcommand verify" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -323,18 +331,154 @@ never\t''"
 complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from list" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
 complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout" -l config -d 'Settings file' -r -F
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout" -l env -d 'Environment of the settings file, such as staging or production' -r
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume approve pause abort rollback log" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume approve pause abort rollback log" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume approve pause abort rollback log" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume approve pause abort rollback log" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume approve pause abort rollback log" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
 json\t''"
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume approve pause abort rollback log" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume approve pause abort rollback log" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume approve pause abort rollback log" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume approve pause abort rollback log" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume approve pause abort rollback log" -f -a "plan" -d 'Show what would be done, to which targets, in which order, and how it is undone'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume approve pause abort rollback log" -f -a "start" -d 'Begin a run and drive it'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume approve pause abort rollback log" -f -a "status" -d 'Show where a run stands and what may be done now; needs neither Postgres nor the service'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume approve pause abort rollback log" -f -a "resume" -d 'Drive a run on: after a pause, a Ctrl-C, a crash, or what is due after a rollback'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume approve pause abort rollback log" -f -a "approve" -d 'Let the run enter the phase that it waits for'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume approve pause abort rollback log" -f -a "pause" -d 'Stop advancing and keep everything as it is'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume approve pause abort rollback log" -f -a "abort" -d 'End a run before anything was switched'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume approve pause abort rollback log" -f -a "rollback" -d 'Go back to memory/file on every target that the run switched; asks nothing'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume approve pause abort rollback log" -f -a "log" -d 'Show a run\'s journal and check its hash chain'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from plan" -l runbook -d 'The runbook; without it `runbook.path` of the settings, else the one that dbctl carries' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from plan" -l shorten-bakes -d 'Shorten every bake to this; the plan says so wherever it is shown' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from plan" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from plan" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from plan" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from plan" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from plan" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from plan" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from plan" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from plan" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from plan" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from start" -l runbook -d 'The runbook; without it `runbook.path` of the settings, else the one that dbctl carries' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from start" -l shorten-bakes -d 'Shorten every bake to this; the plan says so wherever it is shown' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from start" -l confirm -d 'Approve the first phase by its environment\'s name, instead of typing it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from start" -l waive -d 'Begin although the steps after the rollback of RUN were not done; names that run' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from start" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from start" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from start" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from start" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from start" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from start" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from start" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from start" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from start" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from status" -l run -d 'The run; without it the one under way, else the newest' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from status" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from status" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from status" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from status" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from status" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from status" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from status" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from resume" -l run -d 'The run; without it the one under way, else the newest' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from resume" -l confirm -d 'Approve the phase that the run waits for by its environment\'s name, instead of typing it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from resume" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from resume" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from resume" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from resume" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from resume" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from resume" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from resume" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from resume" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from resume" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -l run -d 'The run; without it the one under way, else the newest' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -l confirm -d 'The name of the phase\'s environment, instead of typing it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -l run -d 'The run; without it the one under way, else the newest' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -l reason -d 'Why, for the journal' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from abort" -l run -d 'The run; without it the one under way, else the newest' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from abort" -l reason -d 'Why, for the journal' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from abort" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from abort" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from abort" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from abort" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from abort" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from abort" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from abort" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from abort" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from abort" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from rollback" -l run -d 'The run; without it the one under way, else the newest' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from rollback" -l reason -d 'Why, for the journal' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from rollback" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from rollback" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from rollback" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from rollback" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from rollback" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from rollback" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from rollback" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from rollback" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from rollback" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from log" -l run -d 'The run; without it the one under way, else the newest' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from log" -l expect-head -d 'Fail unless the journal holds this entry: SEQ:HASH, as it was printed' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from log" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from log" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from log" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from log" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from log" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from log" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from log" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from log" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from log" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand service; and not __fish_seen_subcommand_from run init" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand service; and not __fish_seen_subcommand_from run init" -l env -d 'Environment of the settings file, such as staging or production' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand service; and not __fish_seen_subcommand_from run init" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
@@ -379,6 +523,8 @@ never\t''"
 complete -c dbctl -n "__fish_dbctl_using_subcommand service; and __fish_seen_subcommand_from init" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
 complete -c dbctl -n "__fish_dbctl_using_subcommand service; and __fish_seen_subcommand_from init" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand service; and __fish_seen_subcommand_from init" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand demo" -l dir -d 'Empty folder for the settings, the journal and the instances\' files; kept afterwards' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand demo" -l bake -d 'How long a bake lasts' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand demo" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand demo" -l env -d 'Environment of the settings file, such as staging or production' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand demo" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
