@@ -231,6 +231,11 @@ impl Ui {
         let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
     }
 
+    /// Our stderr for a child process that somebody else's output belongs to.
+    pub fn stderr_of_child() -> std::process::Stdio {
+        std::process::Stdio::from(std::io::stderr())
+    }
+
     /// A warning on stderr.
     pub fn warn(&self, text: impl fmt::Display) {
         let word = self.status_screen().tone(Tone::Unsure, "warning:");

@@ -9,7 +9,7 @@ use crate::rollout::lease;
 use crate::rollout::machine::Input;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  dbctl rollout abort --reason \"the graphs look odd\"")]
+#[command(after_help = "Example:\n  dbctl rollout abort --reason INC-1234")]
 pub struct AbortArgs {
     #[command(flatten)]
     run: RunArgs,

@@ -15,7 +15,7 @@ Asks nothing, goes through no gate, and needs neither Postgres nor the metrics. 
 nonce tops are carried back from Postgres if it answers, else from the rollback kit.
 
 Example:
-  dbctl rollout rollback --reason \"logins fail\"")]
+  dbctl rollout rollback --reason INC-1234")]
 pub struct RollbackArgs {
     #[command(flatten)]
     run: RunArgs,

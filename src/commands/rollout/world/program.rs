@@ -102,7 +102,7 @@ async fn wait(
     command
         .args(args)
         .stdin(stdin)
-        .stdout(std::io::stderr())
+        .stdout(crate::ui::Ui::stderr_of_child())
         .kill_on_drop(true);
     // A group of its own: Ctrl-C at the terminal is for us, and what it starts ends with it.
     #[cfg(unix)]
