@@ -20,7 +20,7 @@ not show a cut tail: compare with a head that an approval or a stop printed.
 
 Example:
   dbctl rollout log
-  dbctl rollout log --expect-head 12:9a41…e2")]
+  dbctl rollout log --run 7f3c1a")]
 pub struct LogArgs {
     #[command(flatten)]
     run: RunArgs,
