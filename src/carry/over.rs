@@ -22,6 +22,8 @@ use crate::settings::{Environment, Target};
 const FENCE_BACK: Duration = Duration::from_millis(200);
 /// How long a rollback waits for what is new in Postgres.
 const DELTA_BACK: Duration = Duration::from_millis(300);
+/// How long a target may take to say what it runs in, or to lift its fence.
+const ASK_WITHIN: Duration = Duration::from_secs(2);
 /// How long reading all of Postgres may take.
 const READ_POSTGRES: Duration = Duration::from_secs(30);
 /// How often the kit is filled from all of Postgres instead of from what is new.
@@ -212,7 +214,7 @@ pub async fn forward(
     let local = locals(everyone, &mut without, tell).await;
     let signers = exports(&local, &mut without, tell).await;
     must_answer(flipping, &without)?;
-    import_all(store, &signers, tell).await?;
+    let mut total = import_all(store, &signers, tell).await?;
     let (known, _) = all_of_postgres(store, tell).await?;
     let (_, unpublished) = publish(&local, &without_watermarks(&known), &mut without, tell).await;
     if let Some((target, why)) = unpublished {
@@ -228,12 +230,15 @@ pub async fn forward(
 
     let done = carry_fenced(flipping, store, kit, tell).await;
     match done {
-        Ok((counts, added)) => Ok(Carried {
-            counts,
-            added,
-            source: Source::Targets,
-            without,
-        }),
+        Ok((counts, added)) => {
+            add(&mut total, added);
+            Ok(Carried {
+                counts,
+                added: total,
+                source: Source::Targets,
+                without,
+            })
+        }
         Err(problem) => {
             unfence(flipping, tell).await;
             Err(problem)
@@ -378,7 +383,10 @@ pub async fn settle(
 /// Lets `fleet` accept revocations and nonces again; best effort. Returns whom it did not reach.
 pub async fn unfence(fleet: &Fleet, tell: Tell<'_>) -> Vec<(String, String)> {
     let mut unreached = Vec::new();
-    for (member, done) in fleet.all(|m| m.client.fence(false)).await {
+    for (member, done) in fleet
+        .all(|m| async { m.client.within(ASK_WITHIN).fence(false).await })
+        .await
+    {
         let target = member.target.name.clone();
         match done {
             Ok(_) => tell(Progress::Unfenced { target }),
@@ -402,7 +410,10 @@ async fn locals<'a>(
     tell: Tell<'_>,
 ) -> Vec<&'a Member> {
     let mut local = Vec::new();
-    for (member, health) in fleet.all(|m| m.client.health()).await {
+    for (member, health) in fleet
+        .all(|m| async { m.client.within(ASK_WITHIN).health().await })
+        .await
+    {
         match health {
             Ok(Health { modes, .. }) if keeps_local_state(&modes) => local.push(member),
             Ok(_) => {}

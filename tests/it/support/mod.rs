@@ -1,6 +1,7 @@
 //! What tests share.
 
 pub mod cli;
+pub mod fleet;
 pub mod migrations;
 pub mod postgres;
 pub mod service;

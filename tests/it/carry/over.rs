@@ -1,0 +1,362 @@
+//! The sequences, against real service processes and a real Postgres.
+
+use std::collections::BTreeSet;
+use std::net::TcpListener;
+use std::sync::Mutex;
+
+use dbctl::carry::kit::Kit;
+use dbctl::carry::over::{self, Fleet as Targets, Progress, Source, Store};
+use dbctl::contract::Snapshot;
+use dbctl::pg::Database;
+use dbctl::runtime::toggles::{Mode, Modes, Toggle};
+use dbctl::settings::{Environment, Target};
+use dbctl::toggle::{self, Patience, Switched};
+use serde_json::{Value, json};
+use sqlx::postgres::PgConnectOptions;
+
+use crate::support::fleet::Fleet;
+use crate::support::service::{Backed, token};
+
+const QUIET: fn(Progress) = |_| {};
+
+/// What a test drives: instances, their database, and dbctl's side of it.
+struct Stage {
+    fleet: Fleet,
+    backed: Backed,
+    env: Environment,
+    kit: Kit,
+    database: Database,
+    runtime: tokio::runtime::Runtime,
+    nonces: Mutex<BTreeSet<(String, i64)>>,
+}
+
+impl Stage {
+    fn new(names: &[&str]) -> Self {
+        let (fleet, backed) = Fleet::on(names);
+        let env = fleet.environment();
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let options: PgConnectOptions = backed.db.url.parse().expect("a URL");
+        let database = runtime.block_on(async { Database::from_options(options, 4) });
+        Self {
+            kit: Kit::of(&fleet.settings(), &env).expect("a kit"),
+            fleet,
+            backed,
+            env,
+            database,
+            runtime,
+            nonces: Mutex::new(BTreeSet::new()),
+        }
+    }
+
+    fn store(&self) -> Store<'_> {
+        Store {
+            database: &self.database,
+            key_id: "access-tokens",
+        }
+    }
+
+    fn targets(&self, on: &[&str]) -> Targets {
+        let on: Vec<String> = on.iter().map(|n| (*n).to_owned()).collect();
+        let chosen = self.env.select(&on).expect("targets");
+        Targets::new(&self.env, &chosen).expect("clients")
+    }
+
+    fn forward(&self, on: &[&str]) -> dbctl::error::Result<over::Carried> {
+        let (flipping, everyone) = (self.targets(on), self.targets(&[]));
+        let sequence = over::forward(&flipping, &everyone, self.store(), &self.kit, &QUIET);
+        self.runtime.block_on(sequence)
+    }
+
+    fn back(&self, on: &[&str]) -> dbctl::error::Result<(over::Carried, Snapshot)> {
+        let flipping = self.targets(on);
+        let sequence = over::back(&flipping, Some(self.store()), &self.kit, &QUIET);
+        self.runtime.block_on(sequence)
+    }
+
+    fn sync(&self) -> dbctl::error::Result<over::Carried> {
+        let fleet = self.targets(&[]);
+        let sequence = over::sync(&fleet, self.store(), &self.kit, &QUIET);
+        self.runtime.block_on(sequence)
+    }
+
+    fn settle(&self, snapshot: &Snapshot) -> over::Carried {
+        let fleet = self.targets(&[]);
+        let sequence = over::settle(&fleet, Some(self.store()), snapshot, &QUIET);
+        self.runtime.block_on(sequence)
+    }
+
+    /// Sets all four toggles, restarts and confirms.
+    fn flip(&self, on: &[&str], postgres: bool) {
+        let fleet = self.targets(on);
+        let all = Toggle::ALL.map(|t| (t, if postgres { Mode::Postgres } else { t.local() }));
+        let all = all.into();
+        let flipped = toggle::flip(&fleet, &all, Patience::default(), &|_| {});
+        let switched: Vec<Switched> = self.runtime.block_on(flipped);
+        for one in switched {
+            let health = one.result.expect("it confirms");
+            let expected = if postgres {
+                Modes::POSTGRES
+            } else {
+                Modes::LOCAL
+            };
+            assert_eq!((health.modes, health.fenced), (expected, false));
+        }
+    }
+
+    /// Takes nonces from every instance; none may ever come twice (P1).
+    fn take_nonces(&self) {
+        let mut handed_out = self.nonces.lock().expect("not poisoned");
+        self.fleet.each(|i| {
+            for _ in 0..3 {
+                let range = i.post("/v1/nonces", json!({"scope": "envelope", "count": 40}));
+                assert_eq!(range.status, 201, "{}", range.text);
+                let node = range.body["node_name"].as_str().expect("a node").to_owned();
+                let bounds = ["first", "last"].map(|b| range.body[b].as_i64().expect("a number"));
+                for nonce in bounds[0]..=bounds[1] {
+                    assert!(
+                        handed_out.insert((node.clone(), nonce)),
+                        "{node} {nonce} twice"
+                    );
+                }
+            }
+        });
+    }
+
+    /// Every instance denies the revoked ones and allows the others (P2, P3).
+    fn everybody_knows(&self, live: &[Value], revoked: &[Value]) {
+        self.fleet.each(|i| {
+            for t in live {
+                assert_eq!(i.verify(token(t)), (200, "ok".into()), "{}", i.url());
+            }
+            for t in revoked {
+                let (status, reason) = i.verify(token(t));
+                assert_eq!(status, 401, "{reason}");
+                assert!(reason.starts_with("revoked_"), "{reason}");
+            }
+        });
+    }
+}
+
+/// Revokes on one instance only: the others hear of it by the carry-over.
+fn revoke(stage: &Stage, on: &str, issued: &Value, by_session: bool) {
+    stage.fleet.with(on, |i| {
+        let answer = if by_session {
+            i.post(
+                "/v1/sessions/revoke",
+                json!({"session_id": issued["session_id"]}),
+            )
+        } else {
+            i.post("/v1/tokens/revoke", json!({"token_id": issued["token_id"]}))
+        };
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    });
+}
+
+#[test]
+fn there_and_back_nothing_revoked_revives_no_nonce_repeats_and_every_token_verifies() {
+    let stage = Stage::new(&["auth-1", "auth-2", "auth-3"]);
+    let all = ["auth-1", "auth-2", "auth-3"];
+    // Each instance signs with a key of its own, which the others do not know yet.
+    let mut live: Vec<Value> = stage.fleet.each(|i| i.issue("alice"));
+    let mut gone: Vec<Value> = stage.fleet.each(|i| i.issue("bob"));
+    stage.take_nonces();
+    revoke(&stage, "auth-1", &gone[0], false);
+    revoke(&stage, "auth-1", &gone[1], true);
+    revoke(&stage, "auth-3", &gone[2], false);
+
+    let synced = stage.sync().expect("synchronised");
+    assert!(synced.without.is_empty(), "{:?}", synced.without);
+    stage.everybody_knows(&live, &gone);
+    stage.take_nonces();
+
+    // The canary first: two stay in memory.
+    let carried = stage.forward(&["canary"]).expect("carried");
+    assert_eq!(carried.source, Source::Targets);
+    let refused = stage.fleet.with("auth-1", |i| {
+        i.post("/v1/tokens/revoke", json!({"token_id": "x"}))
+    });
+    assert_eq!(
+        (refused.status, refused.body["error"].as_str()),
+        (503, Some("fenced"))
+    );
+    stage.flip(&["canary"], true);
+    live.push(stage.fleet.with("auth-1", |i| i.issue("carol")));
+    stage.everybody_knows(&live, &gone);
+    let more = stage.fleet.with("auth-2", |i| i.issue("dave"));
+    revoke(&stage, "auth-2", &more, false);
+    gone.push(more);
+    stage.take_nonces();
+    stage.sync().expect("synchronised");
+    stage.everybody_knows(&live, &gone);
+
+    stage.forward(&["others"]).expect("carried");
+    stage.flip(&["others"], true);
+    stage.everybody_knows(&live, &gone);
+    stage.take_nonces();
+    let on_postgres = stage.fleet.with("auth-3", |i| i.issue("erin"));
+    revoke(&stage, "auth-2", &on_postgres, true);
+    gone.push(on_postgres);
+    live.push(stage.fleet.with("auth-2", |i| i.issue("frank")));
+    let rows = "SELECT count(*) FROM security.revoked_tokens";
+    let before = stage.backed.db.psql(rows);
+
+    let (carried, snapshot) = stage.back(&[]).expect("carried");
+    assert_eq!(carried.source, Source::Postgres);
+    stage.flip(&all, false);
+    stage.everybody_knows(&live, &gone);
+    let settled = stage.settle(&snapshot);
+    assert!(settled.without.is_empty(), "{:?}", settled.without);
+    live.extend(stage.fleet.each(|i| i.issue("grace")));
+    stage.everybody_knows(&live, &gone);
+    stage.take_nonces();
+    assert_eq!(
+        stage.backed.db.psql(rows),
+        before,
+        "P9: every row is still there"
+    );
+
+    // And forward once more.
+    stage.forward(&[]).expect("carried");
+    stage.flip(&all, true);
+    stage.everybody_knows(&live, &gone);
+    stage.take_nonces();
+}
+
+#[test]
+fn with_postgres_gone_the_kit_takes_everything_back() {
+    let stage = Stage::new(&["auth-1", "auth-2"]);
+    let live = stage.fleet.each(|i| i.issue("alice"));
+    let mut gone = stage.fleet.each(|i| i.issue("bob"));
+    stage.forward(&[]).expect("carried");
+    stage.flip(&[], true);
+    revoke(&stage, "auth-1", &gone[0], false);
+    revoke(&stage, "auth-2", &gone[1], true);
+    let on_postgres = stage.fleet.with("auth-1", |i| i.issue("carol"));
+    revoke(&stage, "auth-2", &on_postgres, false);
+    gone.push(on_postgres);
+    stage.take_nonces();
+    stage.sync().expect("the kit is fresh");
+    stage.take_nonces();
+    stage.backed.db.server().kill();
+
+    let (carried, snapshot) = stage.back(&[]).expect("carried");
+    assert!(
+        matches!(carried.source, Source::Kit { .. }),
+        "{:?}",
+        carried.source
+    );
+    assert!(
+        carried
+            .source
+            .to_string()
+            .starts_with("from the rollback kit")
+    );
+    stage.flip(&[], false);
+    let settled = stage.settle(&snapshot);
+    let silent: Vec<&str> = settled.without.iter().map(|w| &*w.target).collect();
+    assert_eq!(silent, ["postgres"], "said, and no reason to stop");
+    stage.everybody_knows(&live, &gone);
+    stage.take_nonces();
+}
+
+#[test]
+fn without_postgres_and_without_a_kit_nothing_is_switched() {
+    let stage = Stage::new(&["auth-1"]);
+    stage.backed.db.server().kill();
+    let problem = stage.back(&[]).expect_err("nothing to go back with");
+    assert!(problem.to_string().contains("no rollback kit"), "{problem}");
+    assert!(
+        !stage
+            .fleet
+            .with("auth-1", |i| i.state_dir().join("carry.json").exists())
+    );
+    std::fs::write(stage.kit.path(), "{").expect("written");
+    let problem = stage.back(&[]).expect_err("a damaged kit");
+    assert!(problem.to_string().contains("cannot be read"), "{problem}");
+}
+
+#[test]
+fn a_revocation_that_does_not_arrive_in_postgres_stops_the_switch() {
+    let stage = Stage::new(&["auth-1"]);
+    let gone = stage.fleet.with("auth-1", |i| i.issue("bob"));
+    revoke(&stage, "auth-1", &gone, false);
+    stage.backed.db.psql(
+        "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+         CREATE TRIGGER lose BEFORE INSERT ON security.revoked_tokens
+            FOR EACH ROW EXECUTE FUNCTION lose()",
+    );
+    let problem = stage.forward(&[]).expect_err("it is not there");
+    assert!(
+        problem.to_string().contains("1 revocations are not there"),
+        "{problem}"
+    );
+    let fenced = stage
+        .fleet
+        .with("auth-1", |i| i.get("/healthz").body["fenced"].clone());
+    assert_eq!(fenced, json!(false));
+}
+
+/// A target that accepts connections and never answers.
+fn hanging(stage: &mut Stage, name: &str, groups: &[&str]) -> TcpListener {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let like = stage.env.targets[0].clone();
+    let state_dir = stage.fleet.path().join(name);
+    stage.env.targets.push(Target {
+        name: name.into(),
+        url: format!("http://{}", listener.local_addr().expect("an address")),
+        groups: groups.iter().map(|g| (*g).to_owned()).collect(),
+        state_dir,
+        ..like
+    });
+    listener
+}
+
+#[test]
+fn a_target_that_hangs_holds_nobody_up_and_is_never_taken_for_done() {
+    let mut stage = Stage::new(&["auth-1"]);
+    let _listener = hanging(&mut stage, "stuck", &["late"]);
+    let gone = stage.fleet.with("auth-1", |i| i.issue("bob"));
+    revoke(&stage, "auth-1", &gone, false);
+
+    let synced = stage.sync().expect("the others are synchronised");
+    let silent: Vec<&str> = synced.without.iter().map(|w| &*w.target).collect();
+    assert_eq!(silent, ["stuck"]);
+    assert_eq!(synced.counts.revoked_tokens, 1);
+
+    // What it alone knows would be lost.
+    let problem = stage
+        .forward(&["auth-1", "stuck"])
+        .expect_err("it does not answer");
+    assert!(problem.to_string().contains("stuck"), "{problem}");
+    let fenced = stage
+        .fleet
+        .with("auth-1", |i| i.get("/healthz").body["fenced"].clone());
+    assert_eq!(fenced, json!(false), "nobody stays fenced");
+
+    stage.forward(&["auth-1"]).expect("the others go on");
+    stage.flip(&["auth-1"], true);
+    let (carried, snapshot) = stage.back(&["auth-1", "stuck"]).expect("back never waits");
+    assert_eq!(carried.source, Source::Postgres);
+    assert_eq!(carried.without[0].target, "stuck");
+    for dir in ["auth-1/state", "stuck"] {
+        assert!(
+            stage.fleet.path().join(dir).join("carry.json").exists(),
+            "{dir}"
+        );
+    }
+    stage.flip(&["auth-1"], false);
+    stage.settle(&snapshot);
+    let seen = stage.fleet.with("auth-1", |i| i.verify(token(&gone)));
+    assert_eq!(seen, (401, "revoked_token".into()));
+}
+
+#[test]
+fn a_wrong_administrators_token_is_told_as_such_and_nothing_is_switched() {
+    let stage = Stage::new(&["auth-1"]);
+    let file = stage.env.admin_token_file.clone().expect("a file");
+    std::fs::write(file, "another\n").expect("written");
+    let problem = stage.forward(&[]).expect_err("refused");
+    let all = format!("{problem} {}", problem.hint().unwrap_or_default());
+    assert!(all.contains("401") && all.contains("auth-1"), "{all}");
+    assert!(!all.contains("another"), "{all}");
+}

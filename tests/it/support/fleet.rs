@@ -1,0 +1,194 @@
+//! Several instances of the reference service under a supervisor, and the `dbctl.toml` that an
+//! operator would have for them.
+#![allow(dead_code)] // Not every test module uses every part.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use clap::Parser as _;
+use dbctl::commands::Cli;
+use dbctl::settings::{Environment, Settings};
+
+use super::cli::{Seen, dbctl, seen};
+use super::postgres::free_port;
+use super::service::{Backed, Instance};
+
+/// The environment `production` with its instances, each with a signing key of its own.
+pub struct Fleet {
+    pub dir: tempfile::TempDir,
+    instances: Arc<Vec<Supervised>>,
+}
+
+struct Supervised {
+    name: String,
+    port: u16,
+    instance: Mutex<Instance>,
+}
+
+impl Supervised {
+    fn start(&self) {
+        let mut instance = self.instance.lock().expect("not poisoned");
+        instance.start_with(&["--listen", &format!("127.0.0.1:{}", self.port), "--faults"]);
+    }
+}
+
+impl Fleet {
+    /// Starts them in memory/file, with a database that they and dbctl know.
+    pub fn on(names: &[&str]) -> (Self, Backed) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let backed = Backed::new(dir.path());
+        let fleet = Self::start(dir, names, Some(&backed));
+        (fleet, backed)
+    }
+
+    /// Starts them in memory/file; no database is known.
+    pub fn local(names: &[&str]) -> Self {
+        Self::start(tempfile::tempdir().expect("a directory"), names, None)
+    }
+
+    fn start(dir: tempfile::TempDir, names: &[&str], backed: Option<&Backed>) -> Self {
+        let instances: Vec<Supervised> = names
+            .iter()
+            .map(|name| {
+                let instance = Instance::new(dir.path(), name);
+                // One administrator for the environment.
+                let admin = dir.path().join(names[0]).join("admin.token");
+                instance.set("SERVICE_ADMIN_TOKEN_FILE", admin.to_str().expect("UTF-8"));
+                instance.set("SERVICE_NONCE_WINDOW", "100");
+                if let Some(backed) = backed {
+                    backed.know(&instance);
+                }
+                Supervised {
+                    name: (*name).to_owned(),
+                    port: free_port(),
+                    instance: Mutex::new(instance),
+                }
+            })
+            .collect();
+        let instances = Arc::new(instances);
+        let supervisor = supervise(instances.clone());
+        let fleet = Self { dir, instances };
+        fleet.write_settings(&supervisor, backed);
+        for instance in fleet.instances.iter() {
+            instance.start();
+        }
+        fleet
+    }
+
+    fn write_settings(&self, supervisor: &str, backed: Option<&Backed>) {
+        let mut text = String::from("[environments.production]\n");
+        if let Some(backed) = backed {
+            text += &format!("database_url = \"{}\"\n", backed.db.url);
+            text += "kek_file = \"kek.b64\"\n";
+        }
+        let first = &self.instances[0].name;
+        text += &format!("admin_token_file = \"{first}/admin.token\"\n");
+        for (i, s) in self.instances.iter().enumerate() {
+            let (name, port) = (&s.name, s.port);
+            text += &format!(
+                "\n[[environments.production.targets]]\n\
+                 name = \"{name}\"\n\
+                 groups = [\"{}\"]\n\
+                 url = \"http://127.0.0.1:{port}\"\n\
+                 env_file = \"{name}/service.env\"\n\
+                 state_dir = \"{name}/state\"\n\
+                 restart = {{ post = \"{supervisor}/{name}\" }}\n",
+                if i == 0 { "canary" } else { "others" }
+            );
+        }
+        std::fs::write(self.settings_file(), text).expect("written");
+    }
+
+    pub fn settings_file(&self) -> PathBuf {
+        self.dir.path().join("dbctl.toml")
+    }
+
+    /// Puts more into `dbctl.toml`.
+    pub fn add_settings(&self, more: &str) {
+        let text = std::fs::read_to_string(self.settings_file()).expect("the settings");
+        std::fs::write(self.settings_file(), format!("{more}\n{text}")).expect("written");
+    }
+
+    /// The settings as a command resolves them.
+    pub fn settings(&self) -> Settings {
+        let file = self.settings_file();
+        let args = [
+            "dbctl",
+            "--config",
+            file.to_str().expect("UTF-8"),
+            "toggles",
+            "show",
+        ];
+        let cli = Cli::try_parse_from(args).expect("a command line");
+        Settings::load(&cli.global).expect("settings")
+    }
+
+    pub fn environment(&self) -> Environment {
+        self.settings()
+            .environment(Some("production"))
+            .expect("the environment")
+            .clone()
+    }
+
+    /// The binary in the folder of `dbctl.toml`.
+    pub fn run(&self, args: &[&str]) -> Seen {
+        seen(dbctl(self.dir.path(), args))
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Talks to an instance. Not from inside a runtime.
+    pub fn with<T>(&self, name: &str, talk: impl FnOnce(&mut Instance) -> T) -> T {
+        let mut names = self.instances.iter();
+        let found = names.find(|s| s.name == name).expect("an instance");
+        talk(&mut found.instance.lock().expect("not poisoned"))
+    }
+
+    pub fn names(&self) -> Vec<&str> {
+        self.instances.iter().map(|s| s.name.as_str()).collect()
+    }
+
+    /// Talks to each instance in turn.
+    pub fn each<T>(&self, mut talk: impl FnMut(&mut Instance) -> T) -> Vec<T> {
+        self.names()
+            .into_iter()
+            .map(|name| self.with(name, &mut talk))
+            .collect()
+    }
+}
+
+/// Restarts an instance for `POST /NAME` and answers when it serves again. Returns its URL.
+fn supervise(instances: Arc<Vec<Supervised>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let instances = instances.clone();
+            std::thread::spawn(move || restart(&instances, stream));
+        }
+    });
+    url
+}
+
+fn restart(instances: &[Supervised], mut stream: TcpStream) {
+    let mut request = [0; 2048];
+    let read = stream.read(&mut request).unwrap_or(0);
+    let text = String::from_utf8_lossy(&request[..read]).into_owned();
+    let found = instances
+        .iter()
+        .find(|s| text.starts_with(&format!("POST /{} ", s.name)));
+    let status = match found {
+        Some(supervised) => {
+            supervised.instance.lock().expect("not poisoned").stop();
+            supervised.start();
+            "200 OK"
+        }
+        None => "404 Not Found",
+    };
+    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    let _ = stream.write_all(answer.as_bytes());
+}
