@@ -136,7 +136,7 @@ impl<'a> Talk<'a> {
         let good = self.values["token"].clone();
         let forged = changed(good.as_str().unwrap_or_default());
         self.values.insert("token".into(), forged.into());
-        self.saw_next("the same token with its last part changed");
+        self.saw("the token, forged", "a character of its last part changed");
         self.ask(Ask::Denied).await?;
         Ok("an issued token is allowed, a forged one is denied".into())
     }
@@ -296,6 +296,7 @@ impl<'a> Talk<'a> {
         let answer = exchange(request, TIMEOUT, ANSWER_BYTES).await;
         let answer = answer.map_err(|failure| self.unanswered(&what, &failure))?;
         let id = answer.request_id.clone().unwrap_or(request_id);
+        let judged = self.judge(&what, mapping, &answer, &id);
         match ask {
             Ask::Verify | Ask::Denied => self.decided.push(id),
             Ask::Issue | Ask::IssueInSession | Ask::RevokeToken | Ask::RevokeSession => {
@@ -303,7 +304,7 @@ impl<'a> Talk<'a> {
             }
             Ask::Reserve | Ask::Watermark => {}
         }
-        self.judge(&what, mapping, &answer)
+        judged
     }
 
     fn request(
@@ -343,7 +344,13 @@ impl<'a> Talk<'a> {
         ))
     }
 
-    fn judge(&mut self, what: &str, mapping: &Mapping, answer: &Exchanged) -> Result<(), Stop> {
+    fn judge(
+        &mut self,
+        what: &str,
+        mapping: &Mapping,
+        answer: &Exchanged,
+        request_id: &str,
+    ) -> Result<(), Stop> {
         let status = answer.status.as_u16();
         let json: Option<Value> = serde_json::from_slice(&answer.body).ok();
         let found = |path: &serde_json_path::JsonPath| {
@@ -357,7 +364,10 @@ impl<'a> Talk<'a> {
                 said if said.is_empty() => String::new(),
                 said => format!(": {said}"),
             };
-            self.saw(what, format!("{status}, wanted {wanted}"));
+            self.saw(
+                what,
+                format!("{status}, wanted {wanted} (request {request_id})"),
+            );
             return Err(fail(format!(
                 "{what} answered {status}, wanted {wanted}{said}"
             )));
@@ -384,10 +394,6 @@ impl<'a> Talk<'a> {
 
     fn saw(&mut self, what: &str, seen: impl std::fmt::Display) {
         self.evidence.push(Evidence::new(what, seen));
-    }
-
-    fn saw_next(&mut self, what: &str) {
-        self.saw("next", what);
     }
 }
 
