@@ -1,0 +1,288 @@
+//! The parts that the sequences are made of.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{ASK_WITHIN, DELTA_BACK, Fleet, Member, Progress, Source, Store, Tell, Without};
+use crate::carry::client::{CallFailed, Failure, age};
+use crate::carry::kit::{self, Kit};
+use crate::carry::merge::{Counts, merge, with_margin};
+use crate::carry::postgres;
+use crate::contract::{Health, Imported, Snapshot};
+use crate::error::{Exit, Problem, Result};
+use crate::runtime::toggles::{Mode, Modes, Toggle};
+
+/// How long reading all of Postgres may take.
+const READ_POSTGRES: Duration = Duration::from_secs(30);
+/// How often the kit is filled from all of Postgres instead of from what is new.
+const COMPLETE_EVERY: Duration = Duration::from_secs(60);
+
+/// The members that keep a part of their state locally. Those that do not answer are noted.
+pub(super) async fn locals<'a>(
+    fleet: &'a Fleet,
+    without: &mut Vec<Without>,
+    tell: Tell<'_>,
+) -> Vec<&'a Member> {
+    let mut local = Vec::new();
+    for (member, health) in fleet
+        .all(|m| async { m.client.within(ASK_WITHIN).health().await })
+        .await
+    {
+        match health {
+            Ok(Health { modes, .. }) if keeps_local_state(&modes) => local.push(member),
+            Ok(_) => {}
+            Err(e) => note(without, member, e.failure, tell),
+        }
+    }
+    local
+}
+
+fn keeps_local_state(modes: &Modes) -> bool {
+    [Toggle::KeyResolver, Toggle::Revocation, Toggle::NonceStore]
+        .iter()
+        .any(|t| modes.get(*t) != Mode::Postgres)
+}
+
+pub(super) async fn exports(
+    members: &[&Member],
+    without: &mut Vec<Without>,
+    tell: Tell<'_>,
+) -> Vec<Snapshot> {
+    let asked = members
+        .iter()
+        .map(|m| async { (*m, m.client.export().await) });
+    let mut taken = Vec::new();
+    for (member, export) in futures_util::future::join_all(asked).await {
+        match export {
+            Ok(export) => {
+                tell(Progress::Read {
+                    from: member.target.name.clone(),
+                    counts: Counts::of(&export),
+                });
+                taken.push(export);
+            }
+            Err(e) => note(without, member, e.failure, tell),
+        }
+    }
+    taken
+}
+
+pub(super) async fn import_all(
+    store: Store<'_>,
+    exports: &[Snapshot],
+    tell: Tell<'_>,
+) -> Result<Imported> {
+    if exports.is_empty() {
+        return Ok(Imported::default());
+    }
+    let added = postgres::import(store.database, store.key_id, &merge(exports)).await?;
+    tell(Progress::Imported {
+        into: postgres::SOURCE.into(),
+        added,
+    });
+    Ok(added)
+}
+
+/// Imports `known` into `members`. Returns what was new there, and the first one that lives and
+/// did not take it.
+pub(super) async fn publish(
+    members: &[&Member],
+    known: &Snapshot,
+    without: &mut Vec<Without>,
+    tell: Tell<'_>,
+) -> (Imported, Option<(String, Failure)>) {
+    let asked = members
+        .iter()
+        .map(|m| async { (*m, m.client.import(known).await) });
+    let mut refused = None;
+    let mut total = Imported::default();
+    for (member, imported) in futures_util::future::join_all(asked).await {
+        match imported {
+            Ok(added) => {
+                add(&mut total, added);
+                tell(Progress::Imported {
+                    into: member.target.name.clone(),
+                    added,
+                });
+            }
+            Err(CallFailed { failure, .. }) => {
+                note(without, member, &failure, tell);
+                refused.get_or_insert((member.target.name.clone(), failure));
+            }
+        }
+    }
+    (total, refused)
+}
+
+/// Those that are to be switched must have answered: what they alone know would be lost.
+pub(super) fn must_answer(flipping: &Fleet, without: &[Without]) -> Result<()> {
+    let silent = without
+        .iter()
+        .find(|w| flipping.members.iter().any(|m| m.target.name == w.target));
+    match silent {
+        None => Ok(()),
+        Some(w) => Err(Problem::new(
+            Exit::Unavailable,
+            format!("taking the state of {} over", w.target),
+            &w.why,
+        )
+        .next("nothing was switched: what this target alone knows would be lost")),
+    }
+}
+
+pub(super) async fn all_of_postgres(store: Store<'_>, tell: Tell<'_>) -> Result<(Snapshot, bool)> {
+    let known = in_time(READ_POSTGRES, store, postgres::export(store.database)).await?;
+    tell(Progress::Read {
+        from: postgres::SOURCE.into(),
+        counts: Counts::of(&known),
+    });
+    Ok((known, true))
+}
+
+/// What is new in Postgres since the kit was fresh, or all of it every now and then.
+pub(super) async fn read_postgres(
+    store: Store<'_>,
+    kit: &Kit,
+    tell: Tell<'_>,
+) -> Result<(Snapshot, bool)> {
+    let now = Timestamp::now();
+    let fresh = kit.load()?.filter(|k| {
+        k.complete_at
+            .is_some_and(|at| age(at, now) < COMPLETE_EVERY)
+    });
+    let Some(kept) = fresh else {
+        return all_of_postgres(store, tell).await;
+    };
+    let since = postgres::export_since(store.database, kept.snapshot.taken_at);
+    let known = in_time(READ_POSTGRES, store, since).await?;
+    tell(Progress::Read {
+        from: postgres::SOURCE.into(),
+        counts: Counts::of(&known),
+    });
+    Ok((known, false))
+}
+
+async fn in_time(
+    limit: Duration,
+    store: Store<'_>,
+    read: impl Future<Output = Result<Snapshot>>,
+) -> Result<Snapshot> {
+    tokio::time::timeout(limit, read).await.unwrap_or_else(|_| {
+        Err(Problem::new(
+            Exit::Unavailable,
+            format!("reading what to carry over from {}", store.database),
+            format!("no answer within {} ms", limit.as_millis()),
+        ))
+    })
+}
+
+/// The newest state for going back: the kit with what is new in Postgres, one window of margin
+/// on top; or the kit alone with a margin for its age.
+pub(super) async fn newest(store: Option<Store<'_>>, kit: &Kit) -> Result<(Snapshot, Source)> {
+    // A damaged kit is no reason to stay where we are as long as Postgres has everything.
+    let kept = kit.load();
+    let from_postgres = match store {
+        None => Err("no database is known here".to_owned()),
+        Some(store) => {
+            let read = async {
+                match &kept {
+                    Ok(Some(k)) if k.complete_at.is_some() => {
+                        postgres::export_since(store.database, k.snapshot.taken_at).await
+                    }
+                    Ok(_) | Err(_) => postgres::export(store.database).await,
+                }
+            };
+            in_time(DELTA_BACK, store, read)
+                .await
+                .map_err(|problem| problem.cause().to_owned())
+        }
+    };
+    match (from_postgres, kept) {
+        (Ok(known), Ok(Some(k))) => {
+            let all = merge([&k.snapshot, &known]);
+            Ok((with_margin(&all, 1), Source::Postgres))
+        }
+        (Ok(known), Ok(None) | Err(_)) => Ok((with_margin(&known, 1), Source::Postgres)),
+        (Err(why), Ok(Some(k))) => {
+            let now = Timestamp::now();
+            let old = age(k.snapshot.taken_at, now).as_millis();
+            let age_ms = u64::try_from(old).unwrap_or(u64::MAX);
+            Ok((k.for_going_back(now), Source::Kit { age_ms, why }))
+        }
+        (Err(why), Ok(None)) => Err(Problem::new(
+            Exit::Unavailable,
+            "taking what was revoked back",
+            format!("Postgres does not answer ({why}) and there is no rollback kit"),
+        )
+        .next("nothing was switched: without either, revoked tokens would be accepted again")),
+        (Err(why), Err(problem)) => Err(Problem::new(
+            Exit::Unavailable,
+            "taking what was revoked back",
+            format!("Postgres does not answer ({why}) and the rollback kit cannot be read"),
+        )
+        .next("nothing was switched: without either, revoked tokens would be accepted again")
+        .related([problem])),
+    }
+}
+
+pub(super) fn kept(kit: &Kit) -> Result<Snapshot> {
+    let kept = kit.load()?;
+    kept.map(|k| k.snapshot).ok_or_else(|| {
+        Problem::new(
+            Exit::Failed,
+            format!("reading the rollback kit {}", kit.path().display()),
+            "it is gone although it was just written",
+        )
+    })
+}
+
+pub(super) fn without_watermarks(snapshot: &Snapshot) -> Snapshot {
+    Snapshot {
+        watermarks: Vec::new(),
+        ..snapshot.clone()
+    }
+}
+
+/// Writes `carry.json` for all members at once, off the asynchronous threads.
+pub(super) async fn place_everywhere(
+    fleet: &Fleet,
+    snapshot: Snapshot,
+) -> Vec<(&Member, Result<()>)> {
+    let snapshot = std::sync::Arc::new(snapshot);
+    fleet
+        .all(|m| {
+            let (dir, snapshot) = (m.target.state_dir.clone(), snapshot.clone());
+            async move {
+                let placing = tokio::task::spawn_blocking(move || kit::place(&dir, &snapshot));
+                placing.await.unwrap_or_else(|e| {
+                    Err(Problem::new(Exit::Failed, "placing the rollback kit", e))
+                })
+            }
+        })
+        .await
+}
+
+pub(super) fn note(
+    without: &mut Vec<Without>,
+    member: &Member,
+    why: impl std::fmt::Display,
+    tell: Tell<'_>,
+) {
+    let noted = Without {
+        target: member.target.name.clone(),
+        why: why.to_string(),
+    };
+    tell(Progress::Without {
+        target: noted.target.clone(),
+        why: noted.why.clone(),
+    });
+    without.push(noted);
+}
+
+pub(super) fn add(total: &mut Imported, new: Imported) {
+    total.tokens_added += new.tokens_added;
+    total.sessions_added += new.sessions_added;
+    total.keys_added += new.keys_added;
+    total.watermarks_raised += new.watermarks_raised;
+}

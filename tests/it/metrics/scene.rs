@@ -1,0 +1,145 @@
+//! A provider whose answers the test writes, and a clock of the test's own.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dbctl::check::metrics::{Exposition, Measurement, Provider, Span, Watch, parse};
+use dbctl::runbook::model::{Gate, Measure, OnTrigger, Position, Trigger};
+use jiff::Timestamp;
+
+#[derive(Clone, Default)]
+pub struct Script(Arc<Mutex<BTreeMap<String, Result<Exposition, String>>>>);
+
+impl Script {
+    pub fn says(&self, target: &str, text: &str) {
+        self.put(target, Ok(parse(text).expect("a scrape")));
+    }
+
+    pub fn says_as(&self, target: &str, boot: &str, text: &str) {
+        let scraped = Exposition {
+            boot_id: Some(boot.into()),
+            ..parse(text).expect("a scrape")
+        };
+        self.put(target, Ok(scraped));
+    }
+
+    pub fn fails(&self, target: &str, why: &str) {
+        self.put(target, Err(why.into()));
+    }
+
+    pub fn put(&self, target: &str, answer: Result<Exposition, String>) {
+        let mut answers = self.0.lock().expect("not poisoned");
+        answers.insert(target.into(), answer);
+    }
+}
+
+impl Provider for Script {
+    fn targets(&self) -> Vec<String> {
+        self.0
+            .lock()
+            .expect("not poisoned")
+            .keys()
+            .cloned()
+            .collect()
+    }
+
+    async fn fetch(&self, target: &str) -> Result<Exposition, String> {
+        self.0.lock().expect("not poisoned")[target].clone()
+    }
+}
+
+pub struct Scene {
+    pub script: Script,
+    pub watch: Watch<Script>,
+    pub now: Timestamp,
+}
+
+pub const SECOND: Duration = Duration::from_secs(1);
+
+impl Scene {
+    pub fn new(measure: &Measure) -> Self {
+        let script = Script::default();
+        let horizon = Duration::from_secs(60);
+        Self {
+            watch: Watch::new(script.clone(), [measure], horizon).expect("a measure"),
+            script,
+            now: "2026-01-01T00:00:00Z".parse().expect("a time"),
+        }
+    }
+
+    /// Samples once a second: `text(i)` at second `i`.
+    pub async fn play(&mut self, target: &str, seconds: u32, text: impl Fn(u32) -> String) {
+        for i in 0..seconds {
+            self.script.says(target, &text(i));
+            self.sample().await;
+        }
+    }
+
+    pub async fn sample(&mut self) {
+        self.now += SECOND;
+        self.watch.sample(self.now).await;
+    }
+
+    pub fn measure(&self, measure: &Measure, window_s: u64) -> Measurement {
+        self.measure_on(measure, &["a"], window_s)
+    }
+
+    pub fn measure_on(&self, measure: &Measure, on: &[&str], window_s: u64) -> Measurement {
+        let span = Span {
+            window: Duration::from_secs(window_s),
+            interval: SECOND,
+            this_process: true,
+        };
+        self.watch.measure(measure, on, span, self.now)
+    }
+}
+
+pub fn errors() -> Measure {
+    Measure::Ratio {
+        bad: "requests_total{code=~\"5..\"}".into(),
+        total: "requests_total".into(),
+    }
+}
+
+pub fn requests(good: u32, bad: u32) -> String {
+    format!(
+        "# TYPE requests_total counter\n\
+         requests_total{{code=\"200\"}} {good}\n\
+         requests_total{{code=\"500\"}} {bad}\n"
+    )
+}
+
+pub fn gate(measure: Measure, max: f64, margin: Option<f64>) -> Gate {
+    Gate {
+        id: "auth-errors".into(),
+        heading: "Watch".into(),
+        measure,
+        max,
+        margin,
+        interval: SECOND,
+        window: Duration::from_secs(10),
+        min_samples: 50,
+        failure_limit: 0,
+        error_limit: 3,
+        at: Position::default(),
+    }
+}
+
+pub fn trigger(measure: Measure, above: f64, min_samples: u64) -> Trigger {
+    Trigger {
+        id: "auth-failures".into(),
+        heading: "Triggers".into(),
+        measure,
+        above,
+        window: Duration::from_secs(10),
+        interval: SECOND,
+        min_samples,
+        on_trigger: OnTrigger::Rollback,
+        at: Position::default(),
+    }
+}
+
+pub fn near(a: f64, b: f64) -> bool {
+    (a - b).abs() < 5e-5
+}
