@@ -64,16 +64,37 @@ impl Database {
 
     /// A pool of at most `max_connections`, opened as they are needed.
     pub fn from_options(options: PgConnectOptions, max_connections: u32) -> Self {
+        Self::from_parts(
+            options,
+            PgPoolOptions::new()
+                .max_connections(max_connections)
+                .acquire_timeout(CONNECT_TIMEOUT),
+        )
+    }
+
+    /// The one connection to the embedded engine, which starts a backend for each: it is kept,
+    /// and waiting for it is waiting for one's turn.
+    #[cfg(feature = "embedded")]
+    pub(super) fn one_kept_open(options: PgConnectOptions, patience: Duration) -> Self {
+        Self::from_parts(
+            options,
+            PgPoolOptions::new()
+                .max_connections(1)
+                .acquire_timeout(patience)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .test_before_acquire(false),
+        )
+    }
+
+    fn from_parts(options: PgConnectOptions, pool: PgPoolOptions) -> Self {
         let options = options
             .application_name("dbctl")
             // No prepared statements that outlive a transaction: behind a transaction pooler
             // the next one may run on another connection.
             .statement_cache_capacity(0)
             .disable_statement_logging();
-        let pool = PgPoolOptions::new()
-            .max_connections(max_connections)
-            .acquire_timeout(CONNECT_TIMEOUT)
-            .connect_lazy_with(options.clone());
+        let pool = pool.connect_lazy_with(options.clone());
         Self { pool, options }
     }
 

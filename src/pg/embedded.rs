@@ -21,14 +21,15 @@ mod with_engine {
 
     use pglite_oxide::PgliteServer;
     use sqlx::postgres::PgConnectOptions;
-    use sqlx::{ConnectOptions as _, Connection as _};
 
     use super::{Database, Result};
-    use crate::error::{Chain, Exit, Problem};
+    use crate::error::{Exit, Problem};
     use crate::pg::temporary::Temporary;
 
-    /// Well above what a loaded machine needs (20 s were seen), so that only a hang is one.
-    const BOOT_TIMEOUT: Duration = Duration::from_secs(120);
+    /// How long its connection is waited for: first until the backend is up, later for one's
+    /// turn. Well above what a loaded machine needs for the former (20 s were seen), so that only
+    /// a hang is one.
+    const PATIENCE: Duration = Duration::from_secs(120);
 
     /// A running embedded server with an empty database. [`Embedded::stop`] ends it in order;
     /// dropping it ends it in the background.
@@ -63,22 +64,14 @@ mod with_engine {
             let engine = started.await.map_err(|e| failed(e.to_string()))??;
             let options = PgConnectOptions::from_str(&engine.server.database_url())
                 .map_err(|e| failed(e.to_string()))?;
-            let embedded = Self {
-                database: Database::from_options(options, 1),
+            let started = Self {
+                database: Database::one_kept_open(options, PATIENCE),
                 engine: Some(engine),
             };
-            embedded.boot().await.map_err(failed)?;
-            Ok(embedded)
-        }
-
-        /// Postgres boots at the first connection. On a busy machine that has never run it, this
-        /// takes longer than a connection may.
-        async fn boot(&self) -> Result<(), String> {
-            let first = async { self.database.options().connect().await?.close().await };
-            match tokio::time::timeout(BOOT_TIMEOUT, first).await {
-                Ok(booted) => booted.map_err(|e| Chain(&e).to_string()),
-                Err(_) => Err(format!("it did not boot in {} s", BOOT_TIMEOUT.as_secs())),
-            }
+            // The backend itself starts with the first connection, which stays in the pool.
+            let first = started.database.pool().acquire().await;
+            first.map_err(|e| failed(e.to_string()))?;
+            Ok(started)
         }
 
         /// A pool of exactly one connection; its URL works for this process only in turn.

@@ -129,6 +129,13 @@ pub(super) fn end_leftover(folder: &Path) {
             && is_postgres(pid)
         {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::QUIT);
+            // It still writes until it is gone.
+            for _ in 0..100 {
+                if rustix::process::test_kill_process(pid).is_err() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
         }
     }
     #[cfg(not(unix))]

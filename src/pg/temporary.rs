@@ -15,7 +15,7 @@ const LOCK: &str = "owner.lock";
 /// A folder of this process, removed when dropped.
 #[derive(Debug)]
 pub(super) struct Temporary {
-    dir: tempfile::TempDir,
+    dir: PathBuf,
     _lock: File,
 }
 
@@ -25,10 +25,12 @@ impl Temporary {
     pub fn create(before_removal: &dyn Fn(&Path)) -> Result<Self> {
         let doing = "making a folder for the scratch database";
         sweep(before_removal);
-        let dir = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .tempdir()
-            .doing(Exit::Unavailable, doing)?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(PREFIX);
+        // Whoever can open a socket in it is the superuser of a native cluster.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+        let dir = builder.tempdir().doing(Exit::Unavailable, doing)?;
         // Locked before it gets its name: no sweep ever finds it free.
         let unnamed = dir.path().join("owner.new");
         let locked = || -> io::Result<File> {
@@ -38,11 +40,37 @@ impl Temporary {
             Ok(lock)
         };
         let lock = locked().doing(Exit::Unavailable, doing)?;
-        Ok(Self { dir, _lock: lock })
+        Ok(Self {
+            dir: dir.keep(),
+            _lock: lock,
+        })
     }
 
     pub fn path(&self) -> &Path {
-        self.dir.path()
+        &self.dir
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        remove(&self.dir);
+    }
+}
+
+/// Removes a folder, its lock file last: what is interrupted here is swept later.
+fn remove(dir: &Path) {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    for path in entries.map(|e| e.path()) {
+        if path.is_dir() {
+            let _ = std::fs::remove_dir_all(&path);
+        } else if !path.ends_with(LOCK) {
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+    // Only an empty folder goes, and only then its lock.
+    let emptied = std::fs::read_dir(dir).is_ok_and(|left| left.count() == 1);
+    if emptied {
+        let _ = std::fs::remove_dir_all(dir);
     }
 }
 
@@ -66,7 +94,7 @@ fn sweep(before_removal: &dyn Fn(&Path)) {
         };
         if lock.try_lock().is_ok() {
             before_removal(&dir);
-            let _ = std::fs::remove_dir_all(&dir);
+            remove(&dir);
         }
     }
 }
