@@ -74,18 +74,9 @@ mod with_engine {
             Ok(started)
         }
 
-        /// A pool of exactly one connection; its URL works for this process only in turn.
+        /// A pool of exactly one connection.
         pub fn database(&self) -> &Database {
             &self.database
-        }
-
-        /// The address for other clients: one at a time, and only while the pool is idle and
-        /// closed.
-        pub fn url(&self) -> String {
-            self.engine
-                .as_ref()
-                .map(|e| e.server.database_url())
-                .unwrap_or_default()
         }
 
         /// Closes the pool, then the server (which waits for its clients), then removes its files.
@@ -138,10 +129,6 @@ mod without_engine {
         }
 
         pub fn database(&self) -> &Database {
-            match *self {}
-        }
-
-        pub fn url(&self) -> String {
             match *self {}
         }
 
