@@ -5,6 +5,7 @@ mod restart;
 pub mod switch;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,28 @@ pub enum Progress {
         target: String,
         why: String,
     },
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = |took: &Duration| took.as_secs_f64();
+        match self {
+            Progress::Set { target, took } => {
+                write!(f, "toggles on {target} are set ({:.2} s)", seconds(took))
+            }
+            Progress::Restarted { target, took } => {
+                write!(f, "{target} is restarted ({:.2} s)", seconds(took))
+            }
+            Progress::Confirmed {
+                target,
+                modes,
+                took,
+            } => {
+                write!(f, "{target} says {modes} ({:.2} s)", seconds(took))
+            }
+            Progress::Failed { target, why } => write!(f, "{target}: {why}"),
+        }
+    }
 }
 
 /// Told of each [`Progress`].

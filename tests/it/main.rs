@@ -22,6 +22,7 @@ mod runbook;
 mod schema;
 mod secrets;
 mod service;
+mod settings;
 mod smoke;
 mod toggles;
 mod tokens;

@@ -5,12 +5,13 @@
 
 mod parts;
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use self::parts::{
-    add, all_of_postgres, exports, import_all, kept, locals, must_answer, newest, note,
+    add, all_of_postgres, exports, import_all, kept, lacking, locals, must_answer, newest, note,
     place_everywhere, publish, read_postgres, without_watermarks,
 };
 use super::client::ServiceClient;
@@ -26,6 +27,8 @@ use crate::settings::{Environment, Target};
 const FENCE_BACK: Duration = Duration::from_millis(200);
 /// How long a rollback waits for what is new in Postgres.
 const DELTA_BACK: Duration = Duration::from_millis(300);
+/// How long settling waits for Postgres; nobody is held up by it.
+const SETTLE_POSTGRES: Duration = Duration::from_secs(2);
 /// How long a target may take to say what it runs in, or to lift its fence.
 const ASK_WITHIN: Duration = Duration::from_secs(2);
 
@@ -111,6 +114,25 @@ pub enum Progress {
     },
 }
 
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Progress::Read { from, counts } => write!(f, "{from}: {counts}"),
+            Progress::Fenced { target } => write!(f, "{target} is fenced"),
+            Progress::Imported { into, added } => write!(
+                f,
+                "{into} took {} revocations, {} nonce tops, {} keys that it did not have",
+                added.tokens_added + added.sessions_added,
+                added.watermarks_raised,
+                added.keys_added
+            ),
+            Progress::Placed { target } => write!(f, "carry.json is placed for {target}"),
+            Progress::Unfenced { target } => write!(f, "{target} is no longer fenced"),
+            Progress::Without { target, why } => write!(f, "going on without {target}: {why}"),
+        }
+    }
+}
+
 /// Told of each [`Progress`].
 pub type Tell<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 
@@ -146,8 +168,8 @@ pub enum Source {
     Kit { age_ms: u64, why: String },
 }
 
-impl std::fmt::Display for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Source::Targets => f.write_str("from the targets"),
             Source::Postgres => f.write_str("from Postgres"),
@@ -209,6 +231,7 @@ pub async fn forward(
     kit: &Kit,
     tell: Tell<'_>,
 ) -> Result<Carried> {
+    store.database.check().await?;
     // Keys first, both ways, while everything still works: no look-up gap.
     let mut without = Vec::new();
     let local = locals(everyone, &mut without, tell).await;
@@ -348,25 +371,17 @@ pub async fn settle(
     let mut without = Vec::new();
     let local = locals(fleet, &mut without, tell).await;
     let exports = exports(&local, &mut without, tell).await;
+    let mut late = Snapshot::default();
     if let Some(store) = store {
-        let imported = tokio::time::timeout(FENCE_BACK + DELTA_BACK, async {
-            import_all(store, &exports, tell).await
-        });
-        let why = match imported.await {
-            Ok(Ok(_)) => None,
-            Ok(Err(problem)) => Some(problem.to_string()),
-            Err(_) => Some("no answer in time".to_owned()),
-        };
-        if let Some(why) = why {
-            let target = postgres::SOURCE.to_owned();
-            tell(Progress::Without {
-                target: target.clone(),
-                why: why.clone(),
-            });
-            without.push(Without { target, why });
+        match tokio::time::timeout(SETTLE_POSTGRES, exchange(store, &exports, snapshot, tell)).await
+        {
+            Ok(Ok(new)) => late = new,
+            Ok(Err(problem)) => lacking(&mut without, postgres::SOURCE, problem, tell),
+            Err(_) => lacking(&mut without, postgres::SOURCE, "no answer in time", tell),
         }
     }
-    let others = without_watermarks(&merge(&exports));
+    // The watermarks of `snapshot` have their margin already; the nodes keep their own.
+    let others = without_watermarks(&merge(exports.iter().chain([&late])));
     let all = merge([snapshot, &others]);
     let (added, _) = publish(&local, &all, &mut without, tell).await;
     for (target, why) in unfence(fleet, tell).await {
@@ -378,6 +393,18 @@ pub async fn settle(
         source: Source::Targets,
         without,
     }
+}
+
+/// Gives Postgres what the targets know, and takes what was revoked there after `placed` was read:
+/// a process that could not be fenced may have gone on until its restart (P2).
+async fn exchange(
+    store: Store<'_>,
+    exports: &[Snapshot],
+    placed: &Snapshot,
+    tell: Tell<'_>,
+) -> Result<Snapshot> {
+    import_all(store, exports, tell).await?;
+    postgres::export_since(store.database, placed.taken_at).await
 }
 
 /// Lets `fleet` accept revocations and nonces again; best effort. Returns whom it did not reach.

@@ -269,8 +269,18 @@ pub(super) fn note(
     why: impl std::fmt::Display,
     tell: Tell<'_>,
 ) {
+    lacking(without, &member.target.name, why, tell);
+}
+
+/// Notes that somebody did not do its part.
+pub(super) fn lacking(
+    without: &mut Vec<Without>,
+    target: &str,
+    why: impl std::fmt::Display,
+    tell: Tell<'_>,
+) {
     let noted = Without {
-        target: member.target.name.clone(),
+        target: target.to_owned(),
         why: why.to_string(),
     };
     tell(Progress::Without {

@@ -278,11 +278,9 @@ async fn go(
 ) -> Result<Option<Problem>> {
     let ui = &context.ui;
     let tell = |p: Progress| match p {
-        Progress::Carry(over::Progress::Without { target, why }) => {
-            ui.warn(format_args!("going on without {target}: {why}"));
-        }
-        Progress::Carry(p) => ui.detail(format_args!("carry-over: {p:?}")),
-        Progress::Toggle(p) => ui.detail(format_args!("switch: {p:?}")),
+        Progress::Carry(p @ over::Progress::Without { .. }) => ui.warn(p),
+        Progress::Carry(p) => ui.detail(p),
+        Progress::Toggle(p) => ui.detail(p),
     };
     let mut targets = if carry {
         let everyone: Vec<&Target> = env.targets.iter().collect();

@@ -360,3 +360,20 @@ fn a_wrong_administrators_token_is_told_as_such_and_nothing_is_switched() {
     assert!(all.contains("401") && all.contains("auth-1"), "{all}");
     assert!(!all.contains("another"), "{all}");
 }
+
+#[test]
+fn what_was_revoked_on_postgres_after_the_last_look_is_not_lost() {
+    let stage = Stage::new(&["auth-1", "auth-2"]);
+    stage.forward(&[]).expect("carried");
+    stage.flip(&[], true);
+    let late = stage.fleet.with("auth-1", |i| i.issue("bob"));
+    let (_, snapshot) = stage.back(&[]).expect("carried");
+    // A process that could not be fenced accepts one more, just before its restart.
+    stage.fleet.with("auth-1", |i| {
+        assert_eq!(i.admin("DELETE", "/v1/carry/fence", None).status, 200);
+    });
+    revoke(&stage, "auth-1", &late, false);
+    stage.flip(&[], false);
+    stage.settle(&snapshot);
+    stage.everybody_knows(&[], &[late]);
+}
