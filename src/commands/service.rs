@@ -52,7 +52,7 @@ struct RunArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  dbctl service init auth-1 --name auth-1 --listen 127.0.0.1:8101\n  \
-    dbctl service init auth-2 --name auth-2 --listen 127.0.0.1:8102 --signing-key auth-1/signing-key.pem"
+    dbctl service init b --name b --listen localhost:8102 --signing-key auth.pem"
 )]
 struct InitArgs {
     /// Folder to write into; it is made where it is missing
