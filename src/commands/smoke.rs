@@ -64,9 +64,11 @@ impl Report for Smoked {
 
     fn human(&self, out: &mut Screen) -> fmt::Result {
         let mut subject = None;
+        let mut advised = None;
         for check in &self.checks {
             if subject != Some(&check.subject) {
                 subject = Some(&check.subject);
+                advised = None;
                 let line = format!("{} · {}", self.env, check.subject);
                 writeln!(out, "{}", out.tone(Tone::Strong, line))?;
             }
@@ -80,11 +82,15 @@ impl Report for Smoked {
             )?;
             if check.verdict != Verdict::Pass {
                 out.wrapped(6, &check.summary)?;
-                for seen in &check.evidence {
+                // One exchange alone says no more than the summary.
+                for seen in check.evidence.iter().filter(|_| check.evidence.len() > 1) {
                     writeln!(out, "        {} → {}", seen.what, seen.seen)?;
                 }
-                if let Some(next) = &check.next {
+                if check.next != advised
+                    && let Some(next) = &check.next
+                {
                     out.wrapped(6, &format!("next: {next}"))?;
+                    advised.clone_from(&check.next);
                 }
             }
         }

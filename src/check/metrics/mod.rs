@@ -289,21 +289,6 @@ impl<P: Provider> Watch<P> {
     }
 }
 
-/// Checks that a measure's selectors can be read: for whoever reads a runbook.
-pub fn check_measure(measure: &Measure) -> Result<()> {
-    if let Measure::Quantile { q, .. } = measure
-        && !(*q > 0.0 && *q < 1.0)
-    {
-        return Err(Problem::new(
-            Exit::Config,
-            "reading a measure",
-            format!("the quantile {q} is not between 0 and 1"),
-        )
-        .next("the 99th percentile is q = 0.99"));
-    }
-    Parsed::of(measure).map(|_| ())
-}
-
 /// A measure in words, for people and as evidence.
 pub fn words(measure: &Measure) -> String {
     match measure {
