@@ -13,7 +13,8 @@ use crate::ui::{Report, Screen, Tone};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Checks: issue-token, verify-token, revoke-token, revoke-session, nonce, persistence.
-Ends with status 5 when one fails, 4 when one could not be carried out, 6 when one could not be
+
+Ends with status 5 when one fails, 4 when one could not be carried out, 6 when one could not be \
 judged. How requests map onto a service stands in [smoke] of dbctl.toml.
 
 Example:

@@ -10,13 +10,13 @@ use crate::error::{Exit, Result};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-SECURITY_RUNTIME_MODE (memory|postgres) is the default of the others where they are unset:
-SECURITY_KEY_RESOLVER_MODE and SECURITY_REVOCATION_MODE (memory|postgres), and
+SECURITY_RUNTIME_MODE (memory|postgres) is the default of the others where they are unset: \
+SECURITY_KEY_RESOLVER_MODE and SECURITY_REVOCATION_MODE (memory|postgres), and \
 SECURITY_NONCE_STORE_MODE (file|postgres).
 
 Example:
   dbctl --env staging toggles show
-  dbctl --env staging toggles set SECURITY_NONCE_STORE_MODE=postgres --on canary")]
+  dbctl toggles set SECURITY_NONCE_STORE_MODE=postgres --on canary")]
 pub struct TogglesArgs {
     #[command(subcommand)]
     command: Command,

@@ -17,13 +17,13 @@ use crate::ui::{Answer, Report, Screen, Tone};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-What a target knows is carried over as a rollout does it: revocations, nonce tops and public keys
-into Postgres before a switch to it, and back before a switch away from it. --no-carry leaves that
+What a target knows is carried over as a rollout does it: revocations, nonce tops and public keys \
+into Postgres before a switch to it, and back before a switch away from it. --no-carry leaves that \
 out: what was revoked is then accepted again on the other side, until it expires.
 
 Example:
   dbctl --env staging toggles set SECURITY_RUNTIME_MODE=postgres
-  dbctl --env production toggles set SECURITY_REVOCATION_MODE=memory --on auth-1 --confirm production")]
+  dbctl toggles set SECURITY_REVOCATION_MODE=memory --confirm production")]
 pub struct SetArgs {
     /// Toggles to set
     #[arg(value_name = "NAME=VALUE", required = true)]

@@ -12,7 +12,7 @@ use crate::ui::{Report, Screen, Tone, table};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Ends with status 5 when a service runs in other modes than its file says, 4 when one does not
+Ends with status 5 when a service runs in other modes than its file says, 4 when one does not \
 answer, 3 when a file cannot be read.
 
 Example:
