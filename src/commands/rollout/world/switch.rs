@@ -105,7 +105,11 @@ impl Live {
         let switched = toggle::restart_all(fleet, Patience::default(), &|_| {}).await;
         let database = self.database(env).ok();
         let store = database.as_ref().map(|d| self.store(d));
-        over::settle(fleet, store, snapshot, &|_| {}).await;
+        // With the targets that were never switched: what was revoked on Postgres just before
+        // must be known there too (P2).
+        let everyone = env.select(&[]).and_then(|all| Fleet::new(env, &all));
+        let everyone = everyone.as_ref().unwrap_or(fleet);
+        over::settle(everyone, store, snapshot, &|_| {}).await;
         switched
     }
 
