@@ -8,7 +8,7 @@ use sqlx::{PgConnection, Row};
 
 use super::contract::{Imported, RevokedSession, RevokedToken, Snapshot, Watermark};
 use crate::error::{Exit, Problem, Result};
-use crate::pg::{Database, problem};
+use crate::pg::{self, Database, problem};
 
 /// What a snapshot of Postgres calls itself.
 pub const SOURCE: &str = "postgres";
@@ -47,11 +47,7 @@ async fn read(database: &Database, since: Option<Timestamp>) -> Result<Snapshot>
     let since = since
         .and_then(|t| t.checked_sub(OVERLAP).ok())
         .map_or(i64::MIN, Timestamp::as_microsecond);
-    let mut c = database
-        .pool()
-        .acquire()
-        .await
-        .map_err(|e| problem(&doing, &e))?;
+    let mut c = database.begin().await.map_err(|e| problem(&doing, &e))?;
     let read = async {
         Ok::<_, sqlx::Error>((
             is_standby(&mut c).await?,
@@ -82,7 +78,7 @@ async fn read(database: &Database, since: Option<Timestamp>) -> Result<Snapshot>
 }
 
 async fn is_standby(c: &mut PgConnection) -> sqlx::Result<bool> {
-    sqlx::query_scalar("SELECT pg_catalog.pg_is_in_recovery()")
+    pg::query_scalar("SELECT pg_catalog.pg_is_in_recovery()")
         .fetch_one(c)
         .await
 }
@@ -120,7 +116,7 @@ async fn revocations(
     sql: &'static str,
     since_us: i64,
 ) -> sqlx::Result<Vec<Revocation>> {
-    let rows = sqlx::query(sql)
+    let rows = pg::query(sql)
         .bind(CLOCK_SKEW.as_secs_f64())
         .bind(since_us)
         .fetch_all(c)
@@ -164,7 +160,7 @@ async fn revoked_sessions(c: &mut PgConnection, since: i64) -> sqlx::Result<Vec<
 }
 
 async fn watermarks(c: &mut PgConnection) -> sqlx::Result<Vec<Watermark>> {
-    let rows = sqlx::query(
+    let rows = pg::query(
         "SELECT node_name, nonce_scope, reserved_high, window_size FROM security.nonce_watermarks",
     )
     .fetch_all(c)
@@ -283,9 +279,9 @@ async fn add(
     };
     let ids: Vec<&str> = by_id.keys().copied().collect();
     let reasons: Vec<Option<&str>> = by_id.values().map(|g| g.3).collect();
-    let mut tx = database.pool().begin().await?;
+    let mut tx = database.begin().await?;
     durable(&mut tx).await?;
-    let added: i64 = sqlx::query_scalar(sql)
+    let added: i64 = pg::query_scalar(sql)
         .bind(ids)
         .bind(column(|g| g.1.as_microsecond()))
         .bind(column(|g| g.2.as_microsecond()))
@@ -309,9 +305,9 @@ async fn raise(database: &Database, batch: &[Watermark]) -> sqlx::Result<u64> {
     let scopes: Vec<&str> = by_name.keys().map(|k| k.1).collect();
     let highs: Vec<i64> = by_name.values().map(|v| v.0).collect();
     let windows: Vec<i64> = by_name.values().map(|v| v.1).collect();
-    let mut tx = database.pool().begin().await?;
+    let mut tx = database.begin().await?;
     durable(&mut tx).await?;
-    let raised = sqlx::query(
+    let raised = pg::query(
         "INSERT INTO security.nonce_watermarks AS w (node_name, nonce_scope, reserved_high, window_size)
          SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])
          ON CONFLICT (node_name, nonce_scope) DO UPDATE
@@ -331,7 +327,7 @@ async fn raise(database: &Database, batch: &[Watermark]) -> sqlx::Result<u64> {
 
 /// What is acknowledged must survive a crash; stronger settings stay as they are.
 async fn durable(c: &mut PgConnection) -> sqlx::Result<()> {
-    sqlx::query(
+    pg::query(
         "SELECT pg_catalog.set_config('synchronous_commit', 'on', true)
           WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local')",
     )
@@ -345,11 +341,7 @@ async fn watermarks_hold(database: &Database, snapshot: &Snapshot) -> Result<()>
         return Ok(());
     }
     let doing = format!("reading the nonce watermarks back from {database}");
-    let mut c = database
-        .pool()
-        .acquire()
-        .await
-        .map_err(|e| problem(&doing, &e))?;
+    let mut c = database.begin().await.map_err(|e| problem(&doing, &e))?;
     let there = watermarks(&mut c).await.map_err(|e| problem(&doing, &e))?;
     let low = snapshot.watermarks.iter().find(|given| {
         !there.iter().any(|w| {
@@ -394,10 +386,11 @@ pub async fn missing(database: &Database, snapshot: &Snapshot) -> Result<BTreeSe
         for batch in given.chunks(BATCH) {
             let ids: Vec<&str> = batch.iter().map(|g| g.0).collect();
             let expiries: Vec<i64> = batch.iter().map(|g| g.1.as_microsecond()).collect();
-            let rows: Vec<String> = sqlx::query_scalar(sql)
+            let mut tx = database.begin().await.map_err(|e| problem(&doing, &e))?;
+            let rows: Vec<String> = pg::query_scalar(sql)
                 .bind(ids)
                 .bind(expiries)
-                .fetch_all(database.pool())
+                .fetch_all(&mut *tx)
                 .await
                 .map_err(|e| problem(&doing, &e))?;
             gone.extend(rows);

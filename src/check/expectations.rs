@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Transaction};
 use super::Verdict;
 use super::looks::Look;
 use super::queries::{Column, Failure, Remembered};
-use crate::pg::Database;
+use crate::pg::{self, Database};
 use crate::runbook::describe;
 use crate::runbook::model::{Newest, Query};
 use crate::runbook::sql::{self, Statement};
@@ -305,10 +305,9 @@ impl OverRows<'_> {
         }
         // The server knows the order of its types; `kind` is its own name for this one.
         let compare = format!("SELECT CAST($1::text AS {kind}) >= CAST($2::text AS {kind})");
-        let grown: bool = sqlx::query_scalar(AssertSqlSafe(compare))
+        let grown: bool = pg::query_scalar(AssertSqlSafe(compare))
             .bind(&value)
             .bind(&last.value)
-            .persistent(false)
             .fetch_one(&mut **self.tx)
             .await
             .map_err(|e| Unjudged::Server("grows", e))?;
@@ -339,8 +338,7 @@ impl OverRows<'_> {
     where
         R: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow>,
     {
-        let row = sqlx::query(AssertSqlSafe(sql))
-            .persistent(false)
+        let row = pg::query(AssertSqlSafe(sql))
             .fetch_one(&mut **self.tx)
             .await
             .map_err(|e| Unjudged::Server(key, e))?;

@@ -13,8 +13,8 @@ use crate::carry::over::{Fleet, Member};
 use crate::error::{Exit, Problem, Result};
 use crate::keys::{self, Kek};
 use crate::migrate::{self, Source, State};
-use crate::pg::Database;
 use crate::pg::scratch::{Choice, Scratch};
+use crate::pg::{self, Database};
 use crate::runtime::toggles::{Mode, Modes, Toggle};
 use crate::settings::{Environment, Settings, Target};
 use crate::toggle;
@@ -330,14 +330,16 @@ impl<'a> Preflight<'a> {
             return self.as_the_service(target, &url, role, seen).await;
         }
         if let Some(role) = role.as_deref() {
-            let sessions: i64 = sqlx::query_scalar(
+            let counting = |e| crate::pg::problem("counting the service's sessions", &e);
+            let mut tx = self.database.begin().await.map_err(counting)?;
+            let sessions: i64 = pg::query_scalar(
                 "SELECT count(*) FROM pg_catalog.pg_stat_activity \
                  WHERE usename = $1 AND datname = pg_catalog.current_database()",
             )
             .bind(role)
-            .fetch_one(self.database.pool())
+            .fetch_one(&mut *tx)
             .await
-            .map_err(|e| crate::pg::problem("counting the service's sessions", &e))?;
+            .map_err(counting)?;
             seen.saw(
                 &target.name,
                 format!("{sessions} sessions of {role} in the database"),
@@ -365,17 +367,19 @@ impl<'a> Preflight<'a> {
             return Ok(Reach::Not(problem.cause().to_owned()));
         }
         let who = |database: &Database| {
-            let pool = database.pool().clone();
+            let database = database.clone();
             async move {
-                sqlx::query_as::<_, (String, String, String)>(
+                let asking = |e| crate::pg::problem("asking which database this is", &e);
+                let mut tx = database.begin().await.map_err(asking)?;
+                pg::query_as::<(String, String, String)>(
                     "SELECT current_user::text, pg_catalog.current_database()::text, \
                             s.system_identifier::text || '/' || d.oid::text \
                      FROM pg_catalog.pg_control_system() s, pg_catalog.pg_database d \
                      WHERE d.datname = pg_catalog.current_database()",
                 )
-                .fetch_one(&pool)
+                .fetch_one(&mut *tx)
                 .await
-                .map_err(|e| crate::pg::problem("asking which database this is", &e))
+                .map_err(asking)
             }
         };
         let (user, name, identity) = who(&theirs).await?;

@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sqlx::Row;
+use sqlx::{PgConnection, Row};
 
 use crate::error::Result;
-use crate::pg::{Database, problem};
+use crate::pg::{self, Database, problem};
 
 /// What a running service needs: privilege, object, columns (none: the whole object). The same
 /// as `security.apply_privileges()` grants to `security_runtime`.
@@ -100,7 +100,8 @@ impl Difference {
 /// such role.
 pub async fn compare(database: &Database, role: &str) -> Result<Option<Difference>> {
     let doing = format!("reading the privileges of {role} at {database}");
-    let attributes = sqlx::query(
+    let mut tx = database.begin().await.map_err(|e| problem(&doing, &e))?;
+    let attributes = pg::query(
         "SELECT r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolbypassrls, r.rolreplication, \
                 pg_catalog.has_database_privilege(r.oid, d.oid, 'CONNECT') AS connect, \
                 pg_catalog.has_database_privilege(r.oid, d.oid, 'CREATE') AS create \
@@ -108,7 +109,7 @@ pub async fn compare(database: &Database, role: &str) -> Result<Option<Differenc
          WHERE r.rolname = $1 AND d.datname = pg_catalog.current_database()",
     )
     .bind(role)
-    .fetch_optional(database.pool())
+    .fetch_optional(&mut *tx)
     .await
     .map_err(|e| problem(&doing, &e))?;
     let Some(attributes) = attributes else {
@@ -140,11 +141,11 @@ pub async fn compare(database: &Database, role: &str) -> Result<Option<Differenc
             .push("CONNECT on the database".to_owned());
     }
     difference.excess.extend(
-        powerful_roles(database, role)
+        powerful_roles(&mut tx, role)
             .await
             .map_err(|e| problem(&doing, &e))?,
     );
-    let actual = effective(database, role)
+    let actual = effective(&mut tx, role)
         .await
         .map_err(|e| problem(&doing, &e))?;
     let needed = needed();
@@ -188,8 +189,8 @@ fn needed() -> BTreeSet<Privilege> {
 }
 
 /// Roles whose members can do more than any grant on our tables says.
-async fn powerful_roles(database: &Database, role: &str) -> Result<Vec<String>, sqlx::Error> {
-    let roles: Vec<String> = sqlx::query_scalar(
+async fn powerful_roles(tx: &mut PgConnection, role: &str) -> Result<Vec<String>, sqlx::Error> {
+    let roles: Vec<String> = pg::query_scalar(
         "SELECT p.rolname::text FROM pg_catalog.pg_roles p, pg_catalog.pg_roles r \
          WHERE r.rolname = $1 AND p.oid <> r.oid AND pg_catalog.pg_has_role(r.oid, p.oid, 'MEMBER') \
            AND (p.rolsuper OR p.rolcreaterole OR p.rolbypassrls \
@@ -199,7 +200,7 @@ async fn powerful_roles(database: &Database, role: &str) -> Result<Vec<String>, 
          ORDER BY 1",
     )
     .bind(role)
-    .fetch_all(database.pool())
+    .fetch_all(tx)
     .await?;
     Ok(roles.iter().map(|r| format!("membership of {r}")).collect())
 }
@@ -207,8 +208,8 @@ async fn powerful_roles(database: &Database, role: &str) -> Result<Vec<String>, 
 /// Everything that `role` may do in the schemas `security` and `authz` and with the history of
 /// migrations (which it need only never write). Privileges on single columns are named only
 /// where the whole table is not covered.
-async fn effective(database: &Database, role: &str) -> Result<BTreeSet<Privilege>, sqlx::Error> {
-    let rows = sqlx::query(
+async fn effective(tx: &mut PgConnection, role: &str) -> Result<BTreeSet<Privilege>, sqlx::Error> {
+    let rows = pg::query(
         "WITH role AS (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = $1), \
          relations AS ( \
            SELECT c.oid, n.nspname || '.' || c.relname AS name, c.relname = 'refinery_schema_history' AS history \
@@ -238,7 +239,7 @@ async fn effective(database: &Database, role: &str) -> Result<BTreeSet<Privilege
           WHERE n.nspname IN ('security', 'authz') AND pg_catalog.has_function_privilege(role.oid, p.oid, 'EXECUTE')",
     )
     .bind(role)
-    .fetch_all(database.pool())
+    .fetch_all(tx)
     .await?;
     rows.iter()
         .map(|row| {

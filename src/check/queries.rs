@@ -17,7 +17,7 @@ use sqlx::{AssertSqlSafe, Column as _, Row as _, SqlSafeStr as _, Transaction, V
 use super::expectations::{self, Judged};
 use super::looks::Looks;
 use super::{CheckResult, Evidence, Verdict};
-use crate::pg::Database;
+use crate::pg::{self, Database};
 use crate::runbook::model::{Position, Query};
 use crate::runbook::sql::{self, Form, Statement};
 
@@ -312,7 +312,6 @@ async fn look(
 /// Begins, with bounds that end with the transaction.
 async fn begin(db: &Database, timeout: Duration) -> sqlx::Result<Transaction<'static, Postgres>> {
     let mut tx = db
-        .pool()
         .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         .await?;
     let settings = format!(
@@ -338,10 +337,7 @@ async fn rows(
     max_rows: Option<usize>,
 ) -> sqlx::Result<Fetched> {
     let declare = format!("{DECLARE}{}", statement.text);
-    sqlx::query(AssertSqlSafe(declare))
-        .persistent(false)
-        .execute(&mut **tx)
-        .await?;
+    pg::query(AssertSqlSafe(declare)).execute(&mut **tx).await?;
     // One more than wanted tells whether there are more.
     let fetch = match max_rows {
         Some(max) => format!("FETCH FORWARD {} FROM dbctl_rows", max.saturating_add(1)),
@@ -388,8 +384,7 @@ async fn report(
     tx: &mut Transaction<'static, Postgres>,
     statement: &Statement<'_>,
 ) -> sqlx::Result<Fetched> {
-    let found = sqlx::query(AssertSqlSafe(statement.text.to_owned()).into_sql_str())
-        .persistent(false)
+    let found = pg::query(AssertSqlSafe(statement.text.to_owned()).into_sql_str())
         .fetch_all(&mut **tx)
         .await?;
     let columns = found.first().map(typed).unwrap_or_default();
@@ -432,11 +427,10 @@ async fn name_types(
         .iter()
         .map(|(_, oid)| i64::from(oid.unwrap_or_default()))
         .collect();
-    let names: Vec<String> = sqlx::query_scalar(
+    let names: Vec<String> = pg::query_scalar(
         "SELECT pg_catalog.format_type(o::oid, NULL) FROM unnest($1::bigint[]) WITH ORDINALITY AS t (o, n) ORDER BY n",
     )
     .bind(oids)
-    .persistent(false)
     .fetch_all(&mut **tx)
     .await?;
     for ((column, _), name) in columns.iter_mut().zip(names) {

@@ -14,7 +14,7 @@ use super::kek::Row;
 use super::{Algorithm, Kek, Sealed, SigningKey, VerifyingKey};
 use crate::contract::PublicKey;
 use crate::error::{Exit, Problem, Result};
-use crate::pg::{Database, problem};
+use crate::pg::{self, Database, problem};
 
 /// What the key is for; the only purpose so far.
 const PURPOSE: &str = "access-tokens";
@@ -174,7 +174,7 @@ pub async fn seed(
     let fail = |e: &sqlx::Error| problem(&doing, e);
     // Made before the transaction begins, and thrown away when it is not needed.
     let pair = SigningKey::generate(algorithm)?;
-    let mut tx = db.pool().begin().await.map_err(|e| fail(&e))?;
+    let mut tx = db.begin().await.map_err(|e| fail(&e))?;
     lock_key(&mut tx, key_id, algorithm)
         .await
         .map_err(|e| fail(&e))?;
@@ -225,7 +225,7 @@ pub async fn import_public(db: &Database, key_id: &str, keys: &[PublicKey]) -> R
         return Ok(0);
     }
     let fail = |e: &sqlx::Error| problem(format!("recording public keys of {key_id}"), e);
-    let mut tx = db.pool().begin().await.map_err(|e| fail(&e))?;
+    let mut tx = db.begin().await.map_err(|e| fail(&e))?;
     let algorithm = keys[0].alg;
     lock_key(&mut tx, key_id, algorithm)
         .await
@@ -238,8 +238,8 @@ pub async fn import_public(db: &Database, key_id: &str, keys: &[PublicKey]) -> R
 /// The versions of one key, or of all, newest first; no key material.
 pub async fn list(db: &Database, key_id: Option<&str>) -> Result<Vec<KeyVersion>> {
     let doing = "listing signing keys";
-    let mut connection = db.pool().acquire().await.map_err(|e| problem(doing, &e))?;
-    let rows = sqlx::query(
+    let mut tx = db.begin().await.map_err(|e| problem(doing, &e))?;
+    let rows = pg::query(
         "SELECT key_id, version, kid, state, is_current, algorithm, valid_from, valid_until, \
                 published_at, public_key, kek_id \
            FROM security.signing_key_versions \
@@ -247,7 +247,7 @@ pub async fn list(db: &Database, key_id: Option<&str>) -> Result<Vec<KeyVersion>
           ORDER BY key_id, version DESC",
     )
     .bind(key_id)
-    .fetch_all(&mut *connection)
+    .fetch_all(&mut *tx)
     .await
     .map_err(|e| problem(doing, &e))?;
     rows.iter().map(version_of).collect()
@@ -256,8 +256,8 @@ pub async fn list(db: &Database, key_id: Option<&str>) -> Result<Vec<KeyVersion>
 /// The versions of `key_id` with their sealed private halves, newest first: what a signer loads.
 pub async fn load(db: &Database, key_id: &str) -> Result<Vec<StoredVersion>> {
     let fail = |e: &sqlx::Error| problem(format!("loading the key {key_id}"), e);
-    let mut connection = db.pool().acquire().await.map_err(|e| fail(&e))?;
-    load_on(&mut connection, key_id).await
+    let mut tx = db.begin().await.map_err(|e| fail(&e))?;
+    load_on(&mut tx, key_id).await
 }
 
 /// All public keys that a verifier must know: those to trust, and those that are revoked.
@@ -276,7 +276,7 @@ async fn lock_key(
     key_id: &str,
     algorithm: Algorithm,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(
+    pg::query(
         "INSERT INTO security.signing_keys (key_id, purpose, algorithm) VALUES ($1, $2, $3) \
          ON CONFLICT (key_id) DO NOTHING",
     )
@@ -285,7 +285,7 @@ async fn lock_key(
     .bind(algorithm.as_str())
     .execute(&mut *tx)
     .await?;
-    sqlx::query("SELECT key_id FROM security.signing_keys WHERE key_id = $1 FOR UPDATE")
+    pg::query("SELECT key_id FROM security.signing_keys WHERE key_id = $1 FOR UPDATE")
         .bind(key_id)
         .execute(&mut *tx)
         .await
@@ -293,7 +293,7 @@ async fn lock_key(
 }
 
 async fn next_version(tx: &mut PgConnection, key_id: &str) -> Result<i32, sqlx::Error> {
-    sqlx::query_scalar(
+    pg::query_scalar(
         "SELECT COALESCE(max(version), 0) + 1 FROM security.signing_key_versions WHERE key_id = $1",
     )
     .bind(key_id)
@@ -309,7 +309,7 @@ async fn insert(
     sealed: Option<&Sealed>,
 ) -> Result<(), sqlx::Error> {
     let now = Timestamp::now().to_sqlx();
-    sqlx::query(
+    pg::query(
         "INSERT INTO security.signing_key_versions \
            (key_id, version, kid, state, valid_from, valid_until, published_at, \
             algorithm, public_key, sealed_private_key, sealing_nonce, kek_id) \
@@ -337,7 +337,7 @@ async fn record_public(tx: &mut PgConnection, key_id: &str, keys: &[PublicKey]) 
     for key in keys {
         let public = VerifyingKey::from_contract(key)?;
         let known: Option<String> =
-            sqlx::query_scalar("SELECT state FROM security.signing_key_versions WHERE kid = $1")
+            pg::query_scalar("SELECT state FROM security.signing_key_versions WHERE kid = $1")
                 .bind(public.kid())
                 .fetch_optional(&mut *tx)
                 .await
@@ -361,7 +361,7 @@ async fn record_public(tx: &mut PgConnection, key_id: &str, keys: &[PublicKey]) 
             }
             (Some("revoked"), _) | (Some(_), false) => {}
             (Some(_), true) => {
-                sqlx::query(
+                pg::query(
                     "UPDATE security.signing_key_versions \
                         SET state = 'revoked', \
                             valid_until = GREATEST(valid_from, clock_timestamp()) \
@@ -379,7 +379,7 @@ async fn record_public(tx: &mut PgConnection, key_id: &str, keys: &[PublicKey]) 
 }
 
 async fn load_on(connection: &mut PgConnection, key_id: &str) -> Result<Vec<StoredVersion>> {
-    let rows = sqlx::query(
+    let rows = pg::query(
         // The sealed halves come through the view, which is all that a service may read of them.
         "SELECT v.key_id, v.version, v.kid, v.state, v.is_current, v.algorithm, v.valid_from, \
                 v.valid_until, v.published_at, v.public_key, v.kek_id, \

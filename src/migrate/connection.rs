@@ -18,7 +18,7 @@ use super::files::File;
 use super::history::{HistoryTable, Record, record};
 use super::locks::{self, Blocked, Holder, Watcher};
 use crate::error::Problem;
-use crate::pg::Database;
+use crate::pg::{self, Database};
 
 /// Whoever holds this advisory lock changes the schema of this database ("dbctl" in ASCII).
 const LOCK_KEY: i64 = 0x6462_6374_6c00_0001;
@@ -97,9 +97,13 @@ impl AsyncTransaction for Connection<'_> {
 
 impl AsyncQuery<Vec<Migration>> for Connection<'_> {
     async fn query<'b>(&'b mut self, query: &'b str) -> Result<Vec<Migration>, Stopped> {
-        let rows = sqlx::query(AssertSqlSafe(query.to_owned()))
-            .fetch_all(&mut *self.connection)
-            .await;
+        let read = async {
+            let mut tx = self.connection.begin().await?;
+            pg::query(AssertSqlSafe(query.to_owned()))
+                .fetch_all(&mut *tx)
+                .await
+        };
+        let rows = read.await;
         let history = rows.map_err(Failure::Around).and_then(|rows| {
             rows.iter()
                 .map(|row| record(row).and_then(Record::into_migration))
@@ -239,7 +243,7 @@ impl Inside<'_> {
         on: &mut (dyn FnMut(Event) + Send),
         last: &mut Option<Blocked>,
     ) -> Result<usize, Failure> {
-        let (ours, pid): (bool, i32) = sqlx::query_as(
+        let (ours, pid): (bool, i32) = pg::query_as(
             "SELECT pg_catalog.pg_try_advisory_xact_lock($1), pg_catalog.pg_backend_pid()",
         )
         .bind(LOCK_KEY)
@@ -279,10 +283,9 @@ impl Inside<'_> {
         on: &mut (dyn FnMut(Event) + Send),
         last: &mut Option<Blocked>,
     ) -> Result<usize, Failure> {
-        let pool = self.database.pool();
         // The embedded engine has one connection, and nobody who could be in the way.
-        let has_second = pool.options().get_max_connections() > 1;
-        let mut watcher = has_second.then(|| Watcher::start(pool.clone(), pid));
+        let has_second = self.database.pool().options().get_max_connections() > 1;
+        let mut watcher = has_second.then(|| Watcher::start(self.database.clone(), pid));
         let mut running = std::pin::pin!(run_file(transaction, sql));
         let mut cancelled = false;
         loop {
@@ -317,10 +320,7 @@ impl Inside<'_> {
                         return Err(Failure::Cancelled);
                     }
                     // Stops the statement on the server too; its transaction is rolled back.
-                    let _ = sqlx::query("SELECT pg_catalog.pg_cancel_backend($1)")
-                        .bind(pid)
-                        .execute(pool)
-                        .await;
+                    let _ = locks::cancel(self.database, pid).await;
                 }
             }
         }
@@ -339,11 +339,11 @@ async fn begin_guarded(
     transaction: &mut PgConnection,
     lock_timeout: Duration,
 ) -> Result<String, sqlx::Error> {
-    sqlx::query("SELECT pg_catalog.set_config('lock_timeout', $1, true)")
+    pg::query("SELECT pg_catalog.set_config('lock_timeout', $1, true)")
         .bind(format!("{}ms", lock_timeout.as_millis()))
         .execute(&mut *transaction)
         .await?;
-    sqlx::query_scalar("SELECT pg_catalog.pg_current_xact_id()::text")
+    pg::query_scalar("SELECT pg_catalog.pg_current_xact_id()::text")
         .fetch_one(transaction)
         .await
 }
@@ -352,7 +352,7 @@ async fn begin_guarded(
 /// for the session: neither its history row nor the next migration may depend on that.
 async fn end_guarded(transaction: &mut PgConnection, id: &str) -> Result<(), Failure> {
     let now: Option<String> =
-        sqlx::query_scalar("SELECT pg_catalog.pg_current_xact_id_if_assigned()::text")
+        pg::query_scalar("SELECT pg_catalog.pg_current_xact_id_if_assigned()::text")
             .fetch_one(&mut *transaction)
             .await
             .map_err(Failure::Around)?;

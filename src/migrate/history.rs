@@ -8,7 +8,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::files::File;
 use crate::error::{Exit, Problem, Result};
-use crate::pg::{Database, Identifier, problem};
+use crate::pg::{self, Database, Identifier, problem};
 
 const TABLE: &str = "refinery_schema_history";
 
@@ -23,7 +23,7 @@ pub(super) struct HistoryTable {
 impl HistoryTable {
     pub async fn find(connection: &mut PgConnection) -> Result<Self> {
         let doing = "looking for the schema history";
-        let row = sqlx::query(
+        let row = pg::query(
             "SELECT h.oid IS NOT NULL AS found, \
                     coalesce(n.nspname, pg_catalog.current_schema()) AS schema \
              FROM (SELECT pg_catalog.to_regclass($1) AS oid) h \
@@ -56,7 +56,7 @@ impl HistoryTable {
         let doing = format!("reading {self}");
         let sql =
             format!("SELECT version, name, applied_on, checksum FROM {self} ORDER BY version");
-        let rows = sqlx::query(AssertSqlSafe(sql))
+        let rows = pg::query(AssertSqlSafe(sql))
             .fetch_all(connection)
             .await
             .map_err(|e| problem(&doing, &e))?;
@@ -206,8 +206,7 @@ impl Status {
 pub async fn status(database: &Database, files: &[File]) -> Result<Status> {
     database.check().await?;
     let mut connection = database
-        .pool()
-        .acquire()
+        .begin()
         .await
         .map_err(|e| problem(format!("connecting to {database}"), &e))?;
     let history = HistoryTable::find(&mut connection).await?;

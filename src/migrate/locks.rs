@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 use sqlx::Row;
-use sqlx::postgres::{PgPool, PgRow};
+use sqlx::postgres::PgRow;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::statements;
+use crate::pg::{self, Database};
 
 /// A migration waits for a lock.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -54,27 +55,38 @@ fn holder(row: &PgRow) -> Result<Holder, sqlx::Error> {
 }
 
 /// What the backend `pid` waits for at this moment; none when it does not wait.
-async fn blocked(pool: &PgPool, pid: i32) -> Result<Option<Blocked>, sqlx::Error> {
+async fn blocked(database: &Database, pid: i32) -> Result<Option<Blocked>, sqlx::Error> {
     let sql = format!(
         "SELECT {HOLDER} FROM pg_catalog.pg_stat_activity a \
          WHERE a.pid = ANY (pg_catalog.pg_blocking_pids($1)) ORDER BY a.pid"
     );
-    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+    let mut tx = database.begin().await?;
+    let rows = pg::query(sqlx::AssertSqlSafe(sql))
         .bind(pid)
-        .fetch_all(pool)
+        .fetch_all(&mut *tx)
         .await?;
     if rows.is_empty() {
         return Ok(None);
     }
-    let lock: Option<String> = sqlx::query_scalar(
+    let lock: Option<String> = pg::query_scalar(
         "SELECT l.mode || coalesce(' on ' || l.relation::pg_catalog.regclass::text, '') \
          FROM pg_catalog.pg_locks l WHERE l.pid = $1 AND NOT l.granted LIMIT 1",
     )
     .bind(pid)
-    .fetch_optional(pool)
+    .fetch_optional(&mut *tx)
     .await?;
     let holders = rows.iter().map(holder).collect::<Result<_, _>>()?;
     Ok(Some(Blocked { lock, holders }))
+}
+
+/// Cancels what the backend `pid` is doing.
+pub(super) async fn cancel(database: &Database, pid: i32) -> sqlx::Result<()> {
+    let mut tx = database.begin().await?;
+    pg::query("SELECT pg_catalog.pg_cancel_backend($1)")
+        .bind(pid)
+        .execute(&mut *tx)
+        .await
+        .map(|_| ())
 }
 
 /// Who holds dbctl's own lock on migrations in this database.
@@ -89,7 +101,7 @@ pub(super) async fn lock_holders(
            AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) \
            AND l.classid::bigint = ($1 >> 32) & 4294967295 AND l.objid::bigint = $1 & 4294967295"
     );
-    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+    let rows = pg::query(sqlx::AssertSqlSafe(sql))
         .bind(key)
         .fetch_all(connection)
         .await?;
@@ -106,12 +118,12 @@ impl Watcher {
     const INTERVAL: Duration = Duration::from_millis(500);
 
     /// Watches the backend `pid`. A look that fails is left out: watching is a courtesy.
-    pub fn start(pool: PgPool, pid: i32) -> Self {
+    pub fn start(database: Database, pid: i32) -> Self {
         let (sender, seen) = mpsc::channel(1);
         let task = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(Self::INTERVAL).await;
-                if let Ok(Some(blocked)) = blocked(&pool, pid).await
+                if let Ok(Some(blocked)) = blocked(&database, pid).await
                     && sender.send(blocked).await.is_err()
                 {
                     return;

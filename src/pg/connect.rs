@@ -2,12 +2,14 @@
 
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
-use sqlx::{ConnectOptions, Connection, Executor};
+use sqlx::{ConnectOptions, Connection, Executor, Postgres, Transaction};
 
+use super::query_scalar;
 use crate::error::{Chain, Doing, Exit, Problem, Result};
 use crate::settings::{Environment, Settings};
 
@@ -19,7 +21,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub struct Database {
     pool: PgPool,
-    options: PgConnectOptions,
+    options: Arc<PgConnectOptions>,
 }
 
 impl Database {
@@ -90,16 +92,43 @@ impl Database {
     fn from_parts(options: PgConnectOptions, pool: PgPoolOptions) -> Self {
         let options = options
             .application_name("dbctl")
-            // No prepared statements that outlive a transaction: behind a transaction pooler
-            // the next one may run on another connection.
+            // See `query`, which gives statements no name.
             .statement_cache_capacity(0)
+            // A start-up parameter that PgBouncer refuses; the server's default is as exact.
+            .extra_float_digits(None)
             .disable_statement_logging();
         let pool = pool.connect_lazy_with(options.clone());
-        Self { pool, options }
+        Self {
+            pool,
+            options: options.into(),
+        }
     }
 
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// Begins a transaction on a connection of the pool.
+    ///
+    /// It may be dropped at any point: sqlx's own `begin` (0.9.0) must not be, it would give a
+    /// connection back to the pool with the transaction open and unknown to it, and what others
+    /// write on that connection is lost (<https://github.com/transact-rs/sqlx/issues/4393>). So
+    /// it runs to its end in a task of its own.
+    pub async fn begin(&self) -> sqlx::Result<Transaction<'static, Postgres>> {
+        self.begin_with("BEGIN").await
+    }
+
+    /// As [`begin`](Self::begin), with the words that begin it.
+    pub async fn begin_with(
+        &self,
+        statement: &'static str,
+    ) -> sqlx::Result<Transaction<'static, Postgres>> {
+        let pool = self.pool.clone();
+        match tokio::spawn(async move { pool.begin_with(statement).await }).await {
+            Ok(begun) => begun,
+            // The runtime is going down.
+            Err(_) => Err(sqlx::Error::WorkerCrashed),
+        }
     }
 
     pub fn options(&self) -> &PgConnectOptions {
@@ -115,11 +144,15 @@ impl Database {
 
     /// The server's version as it says it, such as `17.5`, without the packager's words.
     pub async fn server_version(&self) -> Result<String> {
-        let version: String =
-            sqlx::query_scalar("SELECT pg_catalog.current_setting('server_version')")
-                .fetch_one(&self.pool)
+        let asked = async {
+            let mut tx = self.begin().await?;
+            query_scalar("SELECT pg_catalog.current_setting('server_version')")
+                .fetch_one(&mut *tx)
                 .await
-                .map_err(|e| problem(format!("asking {self} for its version"), &e))?;
+        };
+        let version: String = asked
+            .await
+            .map_err(|e| problem(format!("asking {self} for its version"), &e))?;
         Ok(version
             .split_whitespace()
             .next()

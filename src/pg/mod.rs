@@ -4,9 +4,11 @@ mod connect;
 pub mod embedded;
 mod identifier;
 pub mod native;
+mod query;
 pub mod scratch;
 mod temporary;
 
 pub(crate) use connect::read_secret_line;
 pub use connect::{Database, problem};
 pub use identifier::Identifier;
+pub use query::{query, query_as, query_scalar};

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::{AssertSqlSafe, Row, raw_sql};
 
 use super::embedded::{self, Embedded};
 use super::native::Native;
-use super::{Database, Identifier, problem};
+use super::{Database, Identifier, problem, query};
 use crate::error::Result;
 
 /// `--scratch auto|embedded|native|URL`.
@@ -116,7 +116,7 @@ impl OnServer {
             rand::random::<u64>()
         ))?;
         // From template0: what a site added to template1 is not part of the migrations.
-        sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE template0")))
+        raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE template0")))
             .execute(server.pool())
             .await
             .map_err(|e| {
@@ -141,7 +141,7 @@ impl OnServer {
     }
 
     async fn drop_one(server: &Database, name: &Identifier) -> Result<()> {
-        sqlx::query(AssertSqlSafe(format!(
+        raw_sql(AssertSqlSafe(format!(
             "DROP DATABASE IF EXISTS {name} WITH (FORCE)"
         )))
         .execute(server.pool())
@@ -157,15 +157,19 @@ impl OnServer {
 
     /// Drops what crashed runs of this user left: by name, old, and with nobody connected.
     async fn sweep(server: &Database) -> Result<()> {
-        let left = sqlx::query(
+        let looking =
+            |e: &sqlx::Error| problem(format!("looking for old scratch databases at {server}"), e);
+        let mut tx = server.begin().await.map_err(|e| looking(&e))?;
+        let left = query(
             "SELECT d.datname FROM pg_catalog.pg_database d \
              WHERE starts_with(d.datname, $1) AND pg_catalog.pg_has_role(d.datdba, 'MEMBER') \
                AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid)",
         )
         .bind(Self::PREFIX)
-        .fetch_all(server.pool())
+        .fetch_all(&mut *tx)
         .await
-        .map_err(|e| problem(format!("looking for old scratch databases at {server}"), &e))?;
+        .map_err(|e| looking(&e))?;
+        drop(tx);
         let too_old =
             jiff::Timestamp::now().as_second() - Self::LEFT_BEHIND_AFTER.as_secs().cast_signed();
         for row in left {

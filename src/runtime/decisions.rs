@@ -21,12 +21,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff_sqlx::{Timestamp as SqlTime, ToSqlx as _};
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::postgres::{PgArguments, Postgres};
+use sqlx::query::Query;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::{Unavailable, bounded};
-use crate::pg::Database;
+use crate::pg::{self, Database};
 
 const STORE: &str = "the decision log";
 
@@ -102,7 +103,7 @@ impl DecisionLog {
         let (queue, records) = mpsc::channel(QUEUE);
         let lost = Arc::<AtomicU64>::default();
         let writer = Writer {
-            pool: db.pool().clone(),
+            db: db.clone(),
             instance: instance.to_owned(),
             lost: Arc::clone(&lost),
         };
@@ -158,7 +159,7 @@ impl DecisionLog {
 }
 
 struct Writer {
-    pool: PgPool,
+    db: Database,
     instance: String,
     lost: Arc<AtomicU64>,
 }
@@ -193,7 +194,7 @@ impl Writer {
         let give_up_at = Instant::now() + GIVE_UP;
         let mut wait = Duration::from_millis(50);
         loop {
-            let error = match columns.insert(&self.pool, &self.instance).await {
+            let error = match columns.insert(&self.db, &self.instance).await {
                 Ok(()) => return,
                 Err(e) => e,
             };
@@ -215,7 +216,7 @@ trait Columns: Send + Sync {
     /// Stores all of them with one statement, or none.
     fn insert(
         &self,
-        pool: &PgPool,
+        db: &Database,
         instance: &str,
     ) -> impl Future<Output = Result<(), Unavailable>> + Send;
 }
@@ -285,13 +286,22 @@ fn clean(text: String) -> String {
     }
 }
 
+async fn run(db: &Database, insert: Query<'_, Postgres, PgArguments>) -> Result<(), Unavailable> {
+    let insert = async {
+        let mut tx = db.begin().await?;
+        insert.execute(&mut *tx).await?;
+        tx.commit().await
+    };
+    bounded(STORE, insert).await
+}
+
 impl Columns for Decisions {
     fn len(&self) -> usize {
         self.at.len()
     }
 
-    async fn insert(&self, pool: &PgPool, instance: &str) -> Result<(), Unavailable> {
-        let insert = sqlx::query(
+    async fn insert(&self, db: &Database, instance: &str) -> Result<(), Unavailable> {
+        let insert = pg::query(
             "INSERT INTO authz.policy_decisions \
                     (created_at, request_id, subject, action, resource, allow, reason_code, \
                      kid, token_id, session_id, decision_id, instance) \
@@ -312,7 +322,7 @@ impl Columns for Decisions {
         .bind(&self.session_id)
         .bind(&self.id)
         .bind(instance);
-        bounded(STORE, insert.execute(pool)).await.map(|_| ())
+        run(db, insert).await
     }
 }
 
@@ -321,8 +331,8 @@ impl Columns for Events {
         self.at.len()
     }
 
-    async fn insert(&self, pool: &PgPool, instance: &str) -> Result<(), Unavailable> {
-        let insert = sqlx::query(
+    async fn insert(&self, db: &Database, instance: &str) -> Result<(), Unavailable> {
+        let insert = pg::query(
             "INSERT INTO security.events \
                     (created_at, request_id, kind, subject_id, kid, detail, event_id, instance) \
              SELECT t.*, $8 FROM unnest($1::timestamptz[], $2::text[], $3::text[], $4::text[], \
@@ -337,6 +347,6 @@ impl Columns for Events {
         .bind(&self.detail)
         .bind(&self.id)
         .bind(instance);
-        bounded(STORE, insert.execute(pool)).await.map(|_| ())
+        run(db, insert).await
     }
 }

@@ -243,6 +243,25 @@ fn only_the_ui_prints_and_asks() {
 }
 
 #[test]
+fn a_statement_has_no_name_and_a_transaction_no_gap() {
+    // See src/pg/query.rs and Database::begin.
+    none(
+        "not as a transaction pooler can bear it; use pg::query and Database::begin",
+        sources("src")
+            .iter()
+            .filter(|s| s.room() != "pg" && s.path != "src/rollout/journal/sqlite.rs")
+            .flat_map(|s| {
+                s.lines_with(&[
+                    "sqlx::query(",
+                    "sqlx::query_",
+                    "pool().begin",
+                    "pool().acquire",
+                ])
+            }),
+    );
+}
+
+#[test]
 fn only_main_ends_the_process() {
     none(
         "ending the process anywhere",

@@ -5,6 +5,7 @@ mod support;
 
 mod carry;
 mod cli;
+mod connections;
 mod demo;
 mod fence;
 mod house;

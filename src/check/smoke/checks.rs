@@ -11,7 +11,7 @@ use super::{Check, Smoke};
 use crate::carry::client::{Exchanged, Failure, ServiceClient, TIMEOUT, exchange, message};
 use crate::check::{CheckResult, Evidence, Verdict};
 use crate::error::Problem;
-use crate::pg::Database;
+use crate::pg::{self, Database};
 use crate::runtime::toggles::Mode;
 use crate::settings::Target;
 
@@ -421,11 +421,14 @@ async fn missing(
     sql: &'static str,
     ids: &[String],
 ) -> Result<BTreeSet<String>, Stop> {
-    let rows: Result<Vec<String>, _> = sqlx::query_scalar(sql)
-        .bind(ids)
-        .fetch_all(database.pool())
-        .await;
-    match rows {
+    let look = async {
+        let mut tx = database.begin().await?;
+        pg::query_scalar::<String>(sql)
+            .bind(ids)
+            .fetch_all(&mut *tx)
+            .await
+    };
+    match look.await {
         Ok(rows) => Ok(rows.into_iter().collect()),
         Err(e) => {
             let problem = crate::pg::problem(format!("looking into {database}"), &e);

@@ -21,7 +21,7 @@ use crate::demo::supervisor::Supervisor;
 use crate::demo::traffic::{self, Traffic};
 use crate::error::{Chain, Exit, Problem, Result};
 use crate::pg::embedded::Embedded;
-use crate::pg::{Database, problem};
+use crate::pg::{self, Database, problem};
 use crate::rollout::engine::{Ending, Engine};
 use crate::rollout::journal::Journal;
 use crate::runbook::plan::Plan;
@@ -176,9 +176,11 @@ impl Theatre {
     async fn rows(&self) -> Result<BTreeMap<&'static str, i64>> {
         let database = &self.databases["production"];
         let mut rows = BTreeMap::new();
+        let counting = |e| problem("counting the rows", &e);
+        let mut tx = database.begin().await.map_err(counting)?;
         for (table, sql) in TABLES {
-            let count: i64 = sqlx::query_scalar(sql)
-                .fetch_one(database.pool())
+            let count: i64 = pg::query_scalar(sql)
+                .fetch_one(&mut *tx)
                 .await
                 .map_err(|e| problem(format!("counting {table}"), &e))?;
             rows.insert(table, count);

@@ -251,7 +251,7 @@ pub(super) async fn unfence(
 
 pub(super) async fn health(State(app): State<Shared>) -> Json<Health> {
     let answers = match &app.db {
-        Some(db) => bounded("Postgres", sqlx::query("SELECT 1").execute(db.pool()))
+        Some(db) => bounded("Postgres", sqlx::raw_sql("SELECT 1").execute(db.pool()))
             .await
             .is_ok(),
         None => true,

@@ -3,15 +3,15 @@
 
 use std::fmt;
 
-use sqlx::{PgPool, Row as _};
+use sqlx::Row as _;
 
 use super::{LIMIT, NonceError, STORE};
 use crate::contract::Watermark;
-use crate::pg::Database;
+use crate::pg::{self, Database};
 use crate::runtime::{Unavailable, bounded};
 
 pub(super) struct PostgresRows {
-    pool: PgPool,
+    db: Database,
     node: String,
 }
 
@@ -32,22 +32,24 @@ pub(super) struct Seen {
 impl PostgresRows {
     pub fn new(db: &Database, node: &str) -> Self {
         Self {
-            pool: db.pool().clone(),
+            db: db.clone(),
             node: node.to_owned(),
         }
     }
 
     pub async fn look(&self) -> Result<Seen, Unavailable> {
-        let query = sqlx::query_as(
+        let query = pg::query_as(
             "SELECT nonce_scope, reserved_high FROM security.nonce_watermarks WHERE node_name = $1",
         )
         .bind(&self.node);
-        let tops = bounded(STORE, query.fetch_all(&self.pool)).await?;
-        let identity = sqlx::query_scalar(
+        let tops = async { query.fetch_all(&mut *self.db.begin().await?).await };
+        let tops = bounded(STORE, tops).await?;
+        let identity = pg::query_scalar(
             "SELECT s.system_identifier || '/' || c.timeline_id \
                FROM pg_control_system() s, pg_control_checkpoint() c",
         );
-        let cluster = match bounded(STORE, identity.fetch_one(&self.pool)).await {
+        let identity = async { identity.fetch_one(&mut *self.db.begin().await?).await };
+        let cluster = match bounded(STORE, identity).await {
             Ok(identity) => Some(identity),
             Err(e) => {
                 tracing::warn!(event = "database_identity_unknown", error = %e);
@@ -61,11 +63,11 @@ impl PostgresRows {
     /// transaction has committed. Any error, a time-out of the commit above all, means burnt.
     pub async fn reserve(&self, scope: &str, known: i64, size: i64) -> Result<i64, NonceError> {
         let reserve = async {
-            let mut tx = self.pool.begin().await?;
-            sqlx::query("SET LOCAL synchronous_commit = on")
+            let mut tx = self.db.begin().await?;
+            pg::query("SET LOCAL synchronous_commit = on")
                 .execute(&mut *tx)
                 .await?;
-            let top: Option<i64> = sqlx::query_scalar(
+            let top: Option<i64> = pg::query_scalar(
                 "INSERT INTO security.nonce_watermarks AS w \
                         (node_name, nonce_scope, reserved_high, window_size, updated_at) \
                  VALUES ($1, $2, $3 + $4, $4, clock_timestamp()) \
@@ -90,7 +92,7 @@ impl PostgresRows {
 
     /// Raises one row to at least what is given; true when it rose.
     pub async fn raise(&self, to: &Watermark, window: i64) -> Result<bool, Unavailable> {
-        let raise = sqlx::query(
+        let raise = pg::query(
             "WITH durable AS (SELECT set_config('synchronous_commit', 'on', true)) \
              INSERT INTO security.nonce_watermarks AS w \
                     (node_name, nonce_scope, reserved_high, window_size, updated_at) \
@@ -103,16 +105,23 @@ impl PostgresRows {
         .bind(&to.nonce_scope)
         .bind(to.reserved_high)
         .bind(window);
-        let done = bounded(STORE, raise.execute(&self.pool)).await?;
+        let raise = async {
+            let mut tx = self.db.begin().await?;
+            let done = raise.execute(&mut *tx).await?;
+            tx.commit().await?;
+            Ok(done)
+        };
+        let done = bounded(STORE, raise).await?;
         Ok(done.rows_affected() > 0)
     }
 
     pub async fn all(&self) -> Result<Vec<Watermark>, Unavailable> {
-        let query = sqlx::query(
+        let query = pg::query(
             "SELECT node_name, nonce_scope, reserved_high, window_size \
                FROM security.nonce_watermarks ORDER BY node_name, nonce_scope",
         );
-        bounded(STORE, query.fetch_all(&self.pool))
+        let rows = async { query.fetch_all(&mut *self.db.begin().await?).await };
+        bounded(STORE, rows)
             .await?
             .iter()
             .map(|row| {

@@ -1,15 +1,15 @@
 //! Revocations in Postgres. Every check is one indexed SELECT on the primary: no cache that
-//! could miss a revocation, at the price of one round trip.
+//! could miss a revocation, at the price of asking every time.
 
 use std::fmt;
 
 use jiff::Timestamp;
 use jiff_sqlx::{Timestamp as SqlTime, ToSqlx as _};
-use sqlx::{PgConnection, PgPool, Row as _};
+use sqlx::{PgConnection, Row as _};
 
 use super::{By, Fault, Status};
 use crate::contract::{RevokedSession, RevokedToken};
-use crate::pg::Database;
+use crate::pg::{self, Database};
 use crate::runtime::{CLOCK_SKEW, Unavailable, bounded, suffer};
 
 const STORE: &str = "revocations in Postgres";
@@ -19,7 +19,7 @@ const STORE: &str = "revocations in Postgres";
 const BATCH: usize = 1_000;
 
 pub struct PostgresRevocations {
-    pool: PgPool,
+    db: Database,
     fault: Option<Fault>,
 }
 
@@ -32,7 +32,7 @@ impl fmt::Debug for PostgresRevocations {
 impl PostgresRevocations {
     pub fn new(db: &Database) -> Self {
         Self {
-            pool: db.pool().clone(),
+            db: db.clone(),
             fault: None,
         }
     }
@@ -50,18 +50,19 @@ impl PostgresRevocations {
     ) -> Result<Status, Unavailable> {
         suffer(STORE, self.fault.as_ref()).await?;
         // A standby may not know the newest revocations, so it cannot say.
-        let row = bounded(
-            STORE,
-            sqlx::query(
+        let look = async {
+            let mut tx = self.db.begin().await?;
+            pg::query(
                 "SELECT pg_is_in_recovery(), \
                         EXISTS (SELECT FROM security.revoked_tokens WHERE token_id = $1), \
                         EXISTS (SELECT FROM security.revoked_sessions WHERE session_id = $2)",
             )
             .bind(token_id)
             .bind(session_id)
-            .fetch_one(&self.pool),
-        )
-        .await?;
+            .fetch_one(&mut *tx)
+            .await
+        };
+        let row = bounded(STORE, look).await?;
         let read = |i: usize| {
             row.try_get::<bool, _>(i)
                 .map_err(|e| Unavailable::new(STORE, e))
@@ -85,13 +86,13 @@ impl PostgresRevocations {
             let columns = Columns::new(batch, |t| {
                 (&t.token_id, t.revoked_at, t.expires_at, &t.reason)
             });
-            added.0 += bounded(STORE, columns.insert(&self.pool, TOKENS, by)).await?;
+            added.0 += bounded(STORE, columns.insert(&self.db, TOKENS, by)).await?;
         }
         for batch in sessions.chunks(BATCH) {
             let columns = Columns::new(batch, |s| {
                 (&s.session_id, s.revoked_at, s.expires_at, &s.reason)
             });
-            added.1 += bounded(STORE, columns.insert(&self.pool, SESSIONS, by)).await?;
+            added.1 += bounded(STORE, columns.insert(&self.db, SESSIONS, by)).await?;
         }
         Ok(added)
     }
@@ -100,13 +101,9 @@ impl PostgresRevocations {
         &self,
     ) -> Result<(Vec<RevokedToken>, Vec<RevokedSession>), Unavailable> {
         let fail = |e: sqlx::Error| Unavailable::new(STORE, crate::error::Chain(&e));
-        let mut connection = bounded(STORE, self.pool.acquire()).await?;
-        let tokens = entries(&mut connection, SELECT_TOKENS)
-            .await
-            .map_err(fail)?;
-        let sessions = entries(&mut connection, SELECT_SESSIONS)
-            .await
-            .map_err(fail)?;
+        let mut tx = bounded(STORE, self.db.begin()).await?;
+        let tokens = entries(&mut tx, SELECT_TOKENS).await.map_err(fail)?;
+        let sessions = entries(&mut tx, SELECT_SESSIONS).await.map_err(fail)?;
         Ok((
             tokens
                 .into_iter()
@@ -133,7 +130,7 @@ impl PostgresRevocations {
 }
 
 // An acknowledged revocation must survive a crash of the server, whatever the role's defaults
-// say. The setting lasts until the statement's own transaction has committed.
+// say. The setting lasts until the transaction has committed.
 const TOKENS: &str = "WITH durable AS ( \
         SELECT set_config('synchronous_commit', \
             CASE current_setting('synchronous_commit') \
@@ -197,18 +194,20 @@ impl Columns {
         columns
     }
 
-    /// One statement, its own transaction; returns how many were new. (In a row that this
+    /// One statement in a transaction of its own; returns how many were new. (In a row that this
     /// statement inserted, and did not extend, `xmax` is 0.)
-    async fn insert(self, pool: &PgPool, sql: &'static str, by: &By) -> Result<u64, sqlx::Error> {
-        let new: Vec<bool> = sqlx::query_scalar(sql)
+    async fn insert(self, db: &Database, sql: &'static str, by: &By) -> Result<u64, sqlx::Error> {
+        let mut tx = db.begin().await?;
+        let new: Vec<bool> = pg::query_scalar(sql)
             .bind(self.ids)
             .bind(self.revoked_at)
             .bind(self.expires_at)
             .bind(self.reasons)
             .bind(&by.who)
             .bind(&by.request_id)
-            .fetch_all(pool)
+            .fetch_all(&mut *tx)
             .await?;
+        tx.commit().await?;
         Ok(new.iter().filter(|new| **new).count() as u64)
     }
 }
@@ -219,7 +218,7 @@ async fn entries(
     sql: &'static str,
 ) -> Result<Vec<Entry>, sqlx::Error> {
     let skew = jiff::SignedDuration::from_secs(CLOCK_SKEW.as_secs() as i64);
-    sqlx::query(sql)
+    pg::query(sql)
         .bind((Timestamp::now() - skew).to_sqlx())
         .fetch_all(connection)
         .await?

@@ -3,5 +3,6 @@
 pub mod cli;
 pub mod fleet;
 pub mod migrations;
+pub mod pooler;
 pub mod postgres;
 pub mod service;

@@ -328,14 +328,14 @@ fn as_postgres(program: &str) -> Command {
     }
 }
 
-fn give_to_postgres(dir: &Path) {
+pub fn give_to_postgres(dir: &Path) {
     if is_root() {
         let given = Command::new("chown").arg("postgres:").arg(dir).status();
         assert!(given.is_ok_and(|s| s.success()), "chown to postgres");
     }
 }
 
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 

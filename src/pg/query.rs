@@ -1,0 +1,32 @@
+//! Statements with parameters, as a transaction pooler can bear them.
+//!
+//! sqlx gives every statement a name and leaves it on the connection, even where its cache has
+//! no capacity. Behind a transaction pooler that connection is somebody else's a moment later,
+//! where the name is unknown or, worse, means another statement. The unnamed statement avoids
+//! that, but sqlx parses and binds in two messages that a pooler may send to two servers: so a
+//! statement with parameters belongs in a transaction ([`Database::begin`](super::Database::begin)).
+
+use sqlx::postgres::{PgArguments, PgRow, Postgres};
+use sqlx::query::{Query, QueryAs, QueryScalar};
+use sqlx::{FromRow, SqlSafeStr};
+
+/// As [`sqlx::query`], without a name.
+pub fn query<'q>(sql: impl SqlSafeStr) -> Query<'q, Postgres, PgArguments> {
+    sqlx::query(sql).persistent(false)
+}
+
+/// As [`sqlx::query_as`], without a name.
+pub fn query_as<'q, T>(sql: impl SqlSafeStr) -> QueryAs<'q, Postgres, T, PgArguments>
+where
+    T: for<'r> FromRow<'r, PgRow>,
+{
+    sqlx::query_as(sql).persistent(false)
+}
+
+/// As [`sqlx::query_scalar`], without a name.
+pub fn query_scalar<'q, T>(sql: impl SqlSafeStr) -> QueryScalar<'q, Postgres, T, PgArguments>
+where
+    (T,): for<'r> FromRow<'r, PgRow>,
+{
+    sqlx::query_scalar(sql).persistent(false)
+}

@@ -1,0 +1,157 @@
+//! What a connection to Postgres leaves behind for whoever gets it next.
+
+use std::future::Future as _;
+use std::task::Poll;
+
+use dbctl::contract::{RevokedSession, RevokedToken};
+use dbctl::pg::Database;
+use dbctl::runtime::nonce::{Nonces, Opening};
+use dbctl::runtime::revocation::{By, PostgresRevocations, Revocations, Status};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::support::cli::{Seen, run};
+use crate::support::pooler::Pooler;
+use crate::support::postgres::{Server, TestDb};
+
+fn database(url: &str, connections: u32) -> Database {
+    let url = secrecy::SecretString::from(url);
+    Database::from_secret_url("test", &url, connections).expect("a URL")
+}
+
+/// A `begin` that was dropped must not leave a transaction to the next one: what that one writes
+/// would be acknowledged and lost.
+#[tokio::test]
+async fn a_transaction_that_was_given_up_while_it_began_takes_nothing_with_it() {
+    let db = Server::get().fresh_database();
+    db.psql("CREATE TABLE kept (n int)");
+    let pool = database(&db.url, 1);
+    for polls in 0..40 {
+        let mut polls_left = polls;
+        let mut begin = Box::pin(pool.begin());
+        std::future::poll_fn(|cx| match begin.as_mut().poll(cx) {
+            Poll::Pending if polls_left > 0 => {
+                polls_left -= 1;
+                Poll::Pending
+            }
+            Poll::Ready(_) | Poll::Pending => Poll::Ready(()),
+        })
+        .await;
+        drop(begin);
+        sqlx::raw_sql("INSERT INTO kept VALUES (1)")
+            .execute(pool.pool())
+            .await
+            .expect("written");
+    }
+    assert_eq!(db.psql("SELECT count(*) FROM kept"), "40");
+}
+
+/// Behind a transaction pooler every transaction may run on another connection.
+#[test]
+fn everything_works_through_pgbouncer_in_transaction_mode_and_leaves_no_statement() {
+    let db = Server::own().fresh_database();
+    let pooler = Pooler::before(&db);
+    let dir = tempfile::tempdir().expect("a folder");
+    let url = pooler.url();
+    let command = |args: &[&str]| -> Seen {
+        let mut all = vec!["--database-url", &url];
+        all.extend(args);
+        run(dir.path(), &all)
+    };
+    let works = |args: &[&str]| {
+        let seen = command(args);
+        assert_eq!(seen.code, 0, "{args:?}: {}{}", seen.stdout, seen.stderr);
+        seen.stdout
+    };
+    works(&["migrate", "apply", "--confirm", &db.name]);
+    works(&["migrate", "apply", "--confirm", &db.name]);
+    let listed = works(&["migrate", "list", "--format", "json"]);
+    assert!(listed.contains("\"pending\": 0"), "{listed}");
+    works(&["keys", "new-kek", "kek"]);
+    works(&["keys", "seed", "--kek-file", "kek"]);
+    works(&["keys", "seed", "--kek-file", "kek"]);
+    let keys = works(&["keys", "list", "--format", "json"]);
+    assert!(keys.contains("current"), "{keys}");
+    works(&["verify", "signing-keys"]);
+
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(stores(&url));
+    assert_eq!(
+        db.psql("SELECT count(*) FROM security.revoked_tokens"),
+        "80"
+    );
+    left_nothing(&db, &url);
+}
+
+/// Four at once, so that they take the server's connections from each other.
+async fn stores(url: &str) {
+    let now = Timestamp::now();
+    let until = now + SignedDuration::from_hours(1);
+    let by = By {
+        who: "test".into(),
+        request_id: "r".into(),
+    };
+    let all = (0..4).map(|worker| {
+        let by = by.clone();
+        let pool = database(url, 2);
+        async move {
+            let revocations = Revocations::Postgres(PostgresRevocations::new(&pool));
+            let dir = tempfile::tempdir().expect("a folder");
+            let opening = Opening {
+                state_dir: dir.path(),
+                node: &format!("node-{worker}"),
+                window: 3,
+                carried: &[],
+            };
+            let nonces = Nonces::open(opening, Some(&pool), None)
+                .await
+                .expect("opened");
+            let mut next = 0;
+            for i in 0..20 {
+                let token = RevokedToken {
+                    token_id: format!("t-{worker}-{i}"),
+                    revoked_at: now,
+                    expires_at: until,
+                    reason: None,
+                };
+                assert!(
+                    revocations
+                        .revoke_token(&token, &by)
+                        .await
+                        .expect("revoked")
+                );
+                let status = revocations.check(&token.token_id, "s").await;
+                assert_eq!(status.expect("an answer"), Status::TokenRevoked);
+                let range = nonces.reserve("s", 2).await.expect("nonces");
+                assert!(range.first >= next, "{range:?} after {next}");
+                next = range.last + 1;
+            }
+            let session = RevokedSession {
+                session_id: format!("s-{worker}"),
+                revoked_at: now,
+                expires_at: until,
+                reason: None,
+            };
+            assert!(
+                revocations
+                    .revoke_session(&session, &by)
+                    .await
+                    .expect("revoked")
+            );
+        }
+    });
+    futures_util::future::join_all(all).await;
+}
+
+fn left_nothing(db: &TestDb, url: &str) {
+    let mut psql = std::process::Command::new(crate::support::postgres::bin("psql"));
+    psql.args(["-XAtq"]).arg(url);
+    // More often than there are connections.
+    for _ in 0..4 {
+        psql.args(["-c", "SELECT count(*) FROM pg_prepared_statements"]);
+    }
+    let output = psql.output().expect("psql runs");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "0\n0\n0\n0\n");
+    let open = "SELECT count(*) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND state LIKE 'idle in%'";
+    assert_eq!(db.psql(open), "0");
+}
