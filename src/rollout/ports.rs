@@ -30,11 +30,24 @@ impl Job {
         &steps[self.at.index]
     }
 
-    /// The targets that the step acts on: its own, or in a rollback all that were switched.
+    /// The targets that the step acts on: its own, or all that were switched where the step
+    /// names no environment (in a rollback and after it).
     pub fn targets(&self) -> Vec<TargetRef> {
-        match self.at.part {
-            Part::Rollback => flipped(&self.plan, &self.state),
-            Part::Forward | Part::Afterwards => self.planned().target_refs().collect(),
+        match self.planned().step.env.as_str() {
+            "" => flipped(&self.plan, &self.state),
+            _ => self.planned().target_refs().collect(),
+        }
+    }
+
+    /// The environments that the step acts on, by the same rule.
+    pub fn environments(&self) -> Vec<String> {
+        match self.planned().step.env.as_str() {
+            "" => {
+                let mut names: Vec<String> = self.targets().into_iter().map(|t| t.env).collect();
+                names.dedup();
+                names
+            }
+            env => vec![env.to_owned()],
         }
     }
 }

@@ -119,7 +119,10 @@ impl Plan {
         rollback.extend(undo_steps(&forward));
         let mut afterwards = Vec::new();
         for step in &runbook.afterwards {
-            afterwards.push(resolver.planned(step, 0)?);
+            afterwards.push(match step.env.as_str() {
+                "" => resolver.unplaced(step),
+                _ => resolver.planned(step, 0)?,
+            });
         }
         let mut plan = Plan {
             schema: Self::SCHEMA.into(),

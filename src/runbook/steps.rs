@@ -62,6 +62,7 @@ pub fn read(mut common: Common, mistakes: &mut Mistakes) -> StepDraft {
         let known = KINDS.map(|(name, _)| name);
         if known.contains(&word.value.as_str()) {
             kind = self::kind(&word.value, part, &mut common, mistakes);
+            one_environment(&word, kind.as_ref(), part, env.as_ref(), &common, mistakes);
             common
                 .fields
                 .finish(mistakes, |key| elsewhere(key, &word.value));
@@ -138,11 +139,8 @@ fn place(
                 );
             }
         }
-        Part::Afterwards => {
-            if env.is_none() && !common.fields.has("env") {
-                common.fields.missing("env", "\"staging\"", mistakes);
-            }
-        }
+        // Without one it acts wherever the run had switched something.
+        Part::Afterwards => {}
     }
     if let (Part::Rollback | Part::Afterwards, Some(phase)) = (part, phase) {
         superfluous(
@@ -151,6 +149,33 @@ fn place(
             "take it away, or take `part` away",
             mistakes,
         );
+    }
+}
+
+/// What a rollback never does, and what needs one environment to do it in.
+fn one_environment(
+    word: &Placed<String>,
+    kind: Option<&StepKind>,
+    part: Part,
+    env: Option<&Placed<String>>,
+    common: &Common,
+    mistakes: &mut Mistakes,
+) {
+    let prepares = matches!(
+        kind,
+        Some(StepKind::Preflight | StepKind::Migrate | StepKind::Keys)
+    );
+    match part {
+        Part::Rollback if prepares => mistakes.add(
+            word.span.clone(),
+            format_args!("a rollback has no step of the kind `{}`", word.value),
+            "not here",
+            "it would have to wait for Postgres; move it to part = \"afterwards\"",
+        ),
+        Part::Afterwards if prepares && env.is_none() && !common.fields.has("env") => {
+            common.fields.missing("env", "\"staging\"", mistakes);
+        }
+        Part::Forward | Part::Rollback | Part::Afterwards => {}
     }
 }
 

@@ -11,7 +11,7 @@ use dbctl::pg::Database;
 use dbctl::rollout::journal::Journal;
 
 use crate::support::cli::{Seen, dbctl, run, seen};
-use crate::support::postgres::Server;
+use crate::support::postgres::{Server, TestDb};
 
 const STEPS: usize = 8;
 
@@ -297,12 +297,18 @@ fn dbctl_on_terminal(dir: &Path, args: &[&str]) -> std::process::Command {
     command
 }
 
-const SWITCH: &str = "# Switch\n\n## Steps\n\nEverything at once.\n\n```toml step\nid = \"migrate\"\nkind = \"migrate\"\nphase = \"production\"\nenv = \"production\"\n```\n\n```toml step\nid = \"keys\"\nkind = \"keys\"\nphase = \"production\"\nenv = \"production\"\n```\n\n```toml step\nid = \"switch\"\nkind = \"toggles\"\nphase = \"production\"\nenv = \"production\"\nset = \"postgres\"\n```\n\n```toml step\nid = \"hold\"\nkind = \"approve\"\nphase = \"production\"\nenv = \"production\"\n```\n\n## Rollback\n\nBack.\n\n```toml step\nid = \"back\"\npart = \"rollback\"\nkind = \"toggles\"\nset = \"local\"\nrestart = false\n```\n\n```toml step\nid = \"restart\"\npart = \"rollback\"\nkind = \"restart\"\n```\n\n```toml step\nid = \"recover\"\npart = \"rollback\"\nkind = \"recover\"\ntimeout = \"20s\"\n```\n";
+const SWITCH: &str = "# Switch\n\n## Steps\n\nEverything at once.\n\n```toml step\nid = \"migrate\"\nkind = \"migrate\"\nphase = \"production\"\nenv = \"production\"\n```\n\n```toml step\nid = \"keys\"\nkind = \"keys\"\nphase = \"production\"\nenv = \"production\"\n```\n\n```toml step\nid = \"switch\"\nkind = \"toggles\"\nphase = \"production\"\nenv = \"production\"\nset = \"postgres\"\n```\n\n```toml step\nid = \"hold\"\nkind = \"approve\"\nphase = \"production\"\nenv = \"production\"\n```\n\n## Rollback\n\nBack.\n\n```toml step\nid = \"back\"\npart = \"rollback\"\nkind = \"toggles\"\nset = \"local\"\nrestart = false\n```\n\n```toml step\nid = \"restart\"\npart = \"rollback\"\nkind = \"restart\"\n```\n\n```toml step\nid = \"recover\"\npart = \"rollback\"\nkind = \"recover\"\ntimeout = \"20s\"\n```\n\n```toml step\nid = \"home\"\npart = \"afterwards\"\nkind = \"carry\"\n```\n";
 
-#[test]
-fn a_rollback_works_with_postgres_gone_and_what_was_revoked_stays_revoked() {
-    block(async {
-        let server = Server::own();
+/// Production of the demo's stage in memory/file, on a database of its own.
+struct Production {
+    dir: tempfile::TempDir,
+    supervisor: Supervisor,
+    stage: Stage,
+    _database: TestDb,
+}
+
+impl Production {
+    async fn new(server: &Server, runbook: &str) -> Self {
         let database = server.fresh_database();
         let dir = tempfile::tempdir().expect("a temporary folder");
         let supervisor = Supervisor::default();
@@ -316,7 +322,7 @@ fn a_rollback_works_with_postgres_gone_and_what_was_revoked_stays_revoked() {
         );
         settings += "\n[runbook]\npath = \"switch.md\"\n";
         std::fs::write(&stage.settings, settings).expect("settings");
-        std::fs::write(dir.path().join("switch.md"), SWITCH).expect("a runbook");
+        std::fs::write(dir.path().join("switch.md"), runbook).expect("a runbook");
         let pool = Database::from_url("the test", &url).expect("a URL");
         for player in stage.instances.iter().filter(|p| p.env == "production") {
             supervisor
@@ -324,41 +330,98 @@ fn a_rollback_works_with_postgres_gone_and_what_was_revoked_stays_revoked() {
                 .await
                 .expect("it starts");
         }
-        let there = |url: &str| there_and_back(url.to_owned());
-        let instance = stage
+        Self {
+            dir,
+            supervisor,
+            stage,
+            _database: database,
+        }
+    }
+
+    fn url(&self, name: &str) -> &str {
+        let mut players = self.stage.instances.iter();
+        &players.find(|p| p.name == name).expect("it exists").url
+    }
+
+    async fn rollout(&self, args: &[&str]) -> Seen {
+        let mut all = vec!["rollout"];
+        all.extend(args);
+        run_in(self.dir.path(), &all).await
+    }
+
+    /// Asserts how every instance answers to `token`.
+    async fn all_say(&self, token: &str, status: u16) {
+        for player in self
+            .stage
             .instances
             .iter()
-            .find(|p| p.name == "auth-2")
-            .expect("it exists");
-        let (live, revoked_before) = there(&instance.url).await;
+            .filter(|p| p.env == "production")
+        {
+            assert_eq!(verify(&player.url, token).await, status, "{}", player.name);
+        }
+    }
+}
 
-        let on = run_in(dir.path(), &["rollout", "start", "--confirm", "production"]).await;
+#[test]
+fn a_rollback_works_with_postgres_gone_and_what_was_revoked_stays_revoked() {
+    block(async {
+        let server = Server::own();
+        let production = Production::new(&server, SWITCH).await;
+        let instance = production.url("auth-2");
+        let (live, revoked_before) = there_and_back(instance).await;
+
+        let on = production
+            .rollout(&["start", "--confirm", "production"])
+            .await;
         assert_eq!(on.code, 10, "it holds at the approval: {}", on.stderr);
-        assert_eq!(verify(&instance.url, &revoked_before).await, 401);
-        let (_, revoked_on_postgres) = there(&instance.url).await;
+        assert_eq!(verify(instance, &revoked_before).await, 401);
+        let (_, revoked_on_postgres) = there_and_back(instance).await;
         // The kit is kept fresh while a run is driven; here a resume does that.
-        let kept = run_in(dir.path(), &["rollout", "resume"]).await;
+        let kept = production.rollout(&["resume"]).await;
         assert_eq!(kept.code, 10, "{}", kept.stderr);
+        // And this is in no kit.
+        let (_, revoked_last) = there_and_back(instance).await;
 
         server.stop();
-        let back = run_in(
-            dir.path(),
-            &["rollout", "rollback", "--reason", "Postgres is gone"],
-        )
-        .await;
+        let back = production
+            .rollout(&["rollback", "--reason", "Postgres is gone"])
+            .await;
         assert_eq!(back.code, 13, "{}", back.stderr);
         assert!(back.stderr.contains("ROLLED BACK"), "{}", back.stderr);
-        for player in stage.instances.iter().filter(|p| p.env == "production") {
-            assert_eq!(
-                verify(&player.url, &revoked_before).await,
-                401,
-                "{}",
-                player.name
-            );
-            assert_eq!(verify(&player.url, &live).await, 200, "{}", player.name);
-        }
-        assert_eq!(verify(&instance.url, &revoked_on_postgres).await, 401);
-        supervisor.stop().await;
+        production.all_say(&revoked_before, 401).await;
+        production.all_say(&live, 200).await;
+        assert_eq!(verify(instance, &revoked_on_postgres).await, 401);
+
+        // What Postgres alone knows comes home as soon as it answers again.
+        let gone = production.rollout(&["resume"]).await;
+        assert_ne!(gone.code, 0, "{}", gone.stderr);
+        server.start();
+        let home = production.rollout(&["resume"]).await;
+        assert_eq!(home.code, 13, "{}", home.stderr);
+        production.all_say(&revoked_last, 401).await;
+        production.supervisor.stop().await;
+    });
+}
+
+#[test]
+fn what_a_switched_target_revoked_is_known_after_a_rollback_to_those_that_never_switched() {
+    block(async {
+        let server = Server::own();
+        let canary = SWITCH.replace(
+            "set = \"postgres\"",
+            "set = \"postgres\"\non = [\"canary\"]",
+        );
+        let production = Production::new(&server, &canary).await;
+        let on = production
+            .rollout(&["start", "--confirm", "production"])
+            .await;
+        assert_eq!(on.code, 10, "it holds at the approval: {}", on.stderr);
+        let (live, revoked) = there_and_back(production.url("auth-1")).await;
+        let back = production.rollout(&["rollback"]).await;
+        assert_eq!(back.code, 13, "{}", back.stderr);
+        production.all_say(&revoked, 401).await;
+        production.all_say(&live, 200).await;
+        production.supervisor.stop().await;
     });
 }
 
@@ -370,7 +433,7 @@ async fn run_in(dir: &Path, args: &[&str]) -> Seen {
 }
 
 /// Issues two tokens, revokes the second; returns (live, revoked).
-async fn there_and_back(url: String) -> (String, String) {
+async fn there_and_back(url: &str) -> (String, String) {
     let http = reqwest::Client::new();
     let issue = || async {
         let answer = http

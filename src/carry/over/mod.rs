@@ -59,6 +59,11 @@ impl Fleet {
         Ok(Self { members })
     }
 
+    /// Every target of `env`.
+    pub fn everyone(env: &Environment) -> Result<Self> {
+        Self::new(env, &env.select(&[])?)
+    }
+
     pub fn members(&self) -> &[Member] {
         &self.members
     }

@@ -156,13 +156,12 @@ impl Theatre {
         let local = Toggle::ALL.into_iter().map(|t| (t, t.local())).collect();
         for (name, database) in &self.databases {
             let env = self.settings.environment(Some(name))?;
-            let fleet = Fleet::new(env, &env.select(&[])?)?;
+            let fleet = Fleet::everyone(env)?;
             let store = Store {
                 database,
                 key_id: &self.settings.config.keys.key_id,
             };
-            let journal = &self.settings.config.journal.path;
-            let kit = Kit::open(&crate::durable::parent(journal).join("kit").join(name))?;
+            let kit = Kit::of(&self.settings, env)?;
             let (_, snapshot) = over::back(&fleet, Some(store), &kit, &|_| {}).await?;
             for switched in toggle::flip(&fleet, &local, Patience::default(), &|_| {}).await {
                 switched.result?;

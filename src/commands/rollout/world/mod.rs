@@ -85,8 +85,7 @@ impl Live {
     }
 
     fn kit(&self, env: &Environment) -> Result<Kit> {
-        let journal = &self.settings.config.journal.path;
-        Kit::open(&crate::durable::parent(journal).join("kit").join(&env.name))
+        Kit::of(&self.settings, env)
     }
 
     /// The file that a program step's process keeps locked.
@@ -243,7 +242,7 @@ impl World for Live {
         {
             let sync = async {
                 let env = self.environment(&planned.name)?;
-                let fleet = Fleet::new(env, &env.select(&[])?)?;
+                let fleet = Fleet::everyone(env)?;
                 let database = self.database(env)?;
                 let kit = self.kit(env)?;
                 crate::carry::over::sync(&fleet, self.store(&database), &kit, &|_| {}).await

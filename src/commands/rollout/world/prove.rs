@@ -28,7 +28,14 @@ impl Live {
 
     pub(super) async fn verify(&self, job: &Job, names: &[String]) -> Result<Done> {
         let queries = named(&job.plan.queries, names);
-        let results = self.queries(&job.planned().step.env, &queries, job).await?;
+        let mut results = Vec::new();
+        for env in job.environments() {
+            let of_env = self.queries(&env, &queries, job).await?;
+            results.extend(of_env.into_iter().map(|r| CheckResult {
+                subject: env.clone(),
+                ..r
+            }));
+        }
         Ok(of_results(&results))
     }
 
@@ -44,11 +51,6 @@ impl Live {
     }
 
     async fn queries(&self, env: &str, queries: &[Query], job: &Job) -> Result<Vec<CheckResult>> {
-        // A step of a rollback names no environment: the one that was switched last is meant.
-        let env = match env {
-            "" => job.plan.phases.last().map_or("", |p| p.env.as_str()),
-            env => env,
-        };
         let database = self.database(self.environment(env)?)?;
         let journal = crate::durable::parent(&self.settings.config.journal.path);
         let options = Options {
@@ -129,7 +131,7 @@ impl Live {
 
     async fn modes_hold(&self, env: &str, expected: Modes) -> Result<(Verdict, String)> {
         let env = self.environment(env)?;
-        let fleet = Fleet::new(env, &env.select(&[])?)?;
+        let fleet = Fleet::everyone(env)?;
         let mut wrong = Vec::new();
         for (member, health) in fleet.all(|m| m.client.health()).await {
             let name = &member.target.name;

@@ -24,6 +24,11 @@ impl Live {
     pub(super) async fn carry(&self, job: &Job) -> Result<Done> {
         let mut evidence = Vec::new();
         for (env, fleet) in self.fleets(&job.targets())? {
+            // What was switched had a neighbour in memory that must know as much.
+            let fleet = match job.planned().step.env.as_str() {
+                "" => Fleet::everyone(env)?,
+                _ => fleet,
+            };
             let database = self.database(env)?;
             let carried =
                 over::sync(&fleet, self.store(&database), &self.kit(env)?, &|_| {}).await?;
@@ -54,7 +59,7 @@ impl Live {
         set: &Toggles,
     ) -> Result<(Value, Vec<String>)> {
         let database = self.database(env)?;
-        let everyone = Fleet::new(env, &env.select(&[])?)?;
+        let everyone = Fleet::everyone(env)?;
         let kit = self.kit(env)?;
         let carried = over::forward(fleet, &everyone, self.store(&database), &kit, &|_| {}).await?;
         let switched = toggle::flip(fleet, set, Patience::default(), &|_| {}).await;
@@ -107,7 +112,7 @@ impl Live {
         let store = database.as_ref().map(|d| self.store(d));
         // With the targets that were never switched: what was revoked on Postgres just before
         // must be known there too (P2).
-        let everyone = env.select(&[]).and_then(|all| Fleet::new(env, &all));
+        let everyone = Fleet::everyone(env);
         let everyone = everyone.as_ref().unwrap_or(fleet);
         over::settle(everyone, store, snapshot, &|_| {}).await;
         switched
