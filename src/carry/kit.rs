@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::client::age;
 use super::contract::Snapshot;
 use super::merge::{Counts, merge, without_expired};
-use super::postgres::CLOCK_SKEW;
 use crate::error::{Doing, Exit, Problem, Result};
+use crate::runtime::CLOCK_SKEW;
 use crate::settings::{Environment, Settings};
 
 /// Name of the file that a service's local adapters read at their start.

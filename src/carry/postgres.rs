@@ -4,11 +4,13 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use sqlx::{PgConnection, Row};
+use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use super::contract::{Imported, RevokedSession, RevokedToken, Snapshot, Watermark};
 use crate::error::{Exit, Problem, Result};
 use crate::pg::{self, Database, problem};
+use crate::runtime::CLOCK_SKEW;
+use crate::runtime::revocation::{SESSIONS, TOKENS, Table};
 
 /// What a snapshot of Postgres calls itself.
 pub const SOURCE: &str = "postgres";
@@ -19,10 +21,6 @@ const BATCH: usize = 2_000;
 /// How far a delta looks back beyond the moment that it starts from: clocks differ, and a
 /// transaction that was open then may have committed later.
 const OVERLAP: std::time::Duration = std::time::Duration::from_secs(5 * 60);
-
-/// The allowed difference of clocks: a revocation is carried until its token has been expired
-/// for this long.
-pub const CLOCK_SKEW: std::time::Duration = std::time::Duration::from_secs(5 * 60);
 
 /// Everything that somebody without Postgres would need: revocations whose tokens may still be
 /// accepted by somebody, watermarks, public keys.
@@ -84,25 +82,18 @@ async fn is_standby(c: &mut PgConnection) -> sqlx::Result<bool> {
 }
 
 /// Times travel as microseconds since 1970, Postgres's own resolution.
-const REVOKED_TOKENS: &str = "\
-    SELECT token_id AS id, reason,
-           (extract(epoch FROM revoked_at) * 1000000)::bigint AS revoked,
-           (extract(epoch FROM least(expires_at, timestamptz '9999-01-01 00:00Z')) * 1000000)::bigint AS expires
-      FROM security.revoked_tokens
-     WHERE expires_at >= now() - $1 * interval '1 second'
-       AND revoked_at >= CASE WHEN $2 > 0 THEN timestamptz 'epoch' + $2 * interval '1 microsecond'
-                              ELSE '-infinity' END
-       AND isfinite(revoked_at)";
-
-const REVOKED_SESSIONS: &str = "\
-    SELECT session_id AS id, reason,
-           (extract(epoch FROM revoked_at) * 1000000)::bigint AS revoked,
-           (extract(epoch FROM least(expires_at, timestamptz '9999-01-01 00:00Z')) * 1000000)::bigint AS expires
-      FROM security.revoked_sessions
-     WHERE expires_at >= now() - $1 * interval '1 second'
-       AND revoked_at >= CASE WHEN $2 > 0 THEN timestamptz 'epoch' + $2 * interval '1 microsecond'
-                              ELSE '-infinity' END
-       AND isfinite(revoked_at)";
+fn revoked(Table { name, id }: Table) -> String {
+    format!(
+        "SELECT {id} AS id, reason,
+                (extract(epoch FROM revoked_at) * 1000000)::bigint AS revoked,
+                (extract(epoch FROM least(expires_at, timestamptz '9999-01-01 00:00Z')) * 1000000)::bigint AS expires
+           FROM {name}
+          WHERE expires_at >= now() - $1 * interval '1 second'
+            AND revoked_at >= CASE WHEN $2 > 0 THEN timestamptz 'epoch' + $2 * interval '1 microsecond'
+                                   ELSE '-infinity' END
+            AND isfinite(revoked_at)"
+    )
+}
 
 struct Revocation {
     id: String,
@@ -113,10 +104,10 @@ struct Revocation {
 
 async fn revocations(
     c: &mut PgConnection,
-    sql: &'static str,
+    table: Table,
     since_us: i64,
 ) -> sqlx::Result<Vec<Revocation>> {
-    let rows = pg::query(sql)
+    let rows = pg::query(AssertSqlSafe(revoked(table)))
         .bind(CLOCK_SKEW.as_secs_f64())
         .bind(since_us)
         .fetch_all(c)
@@ -138,7 +129,7 @@ fn timestamp(us: i64) -> sqlx::Result<Timestamp> {
 }
 
 async fn revoked_tokens(c: &mut PgConnection, since: i64) -> sqlx::Result<Vec<RevokedToken>> {
-    let found = revocations(c, REVOKED_TOKENS, since).await?;
+    let found = revocations(c, TOKENS, since).await?;
     let token = |r: Revocation| RevokedToken {
         token_id: r.id,
         revoked_at: r.revoked_at,
@@ -149,7 +140,7 @@ async fn revoked_tokens(c: &mut PgConnection, since: i64) -> sqlx::Result<Vec<Re
 }
 
 async fn revoked_sessions(c: &mut PgConnection, since: i64) -> sqlx::Result<Vec<RevokedSession>> {
-    let found = revocations(c, REVOKED_SESSIONS, since).await?;
+    let found = revocations(c, SESSIONS, since).await?;
     let session = |r: Revocation| RevokedSession {
         session_id: r.id,
         revoked_at: r.revoked_at,
@@ -218,10 +209,10 @@ pub async fn import(database: &Database, key_id: &str, snapshot: &Snapshot) -> R
         ..Imported::default()
     };
     for batch in tokens.chunks(BATCH) {
-        imported.tokens_added += add(database, ADD_TOKENS, batch).await.map_err(wrong)?;
+        imported.tokens_added += add(database, TOKENS, batch).await.map_err(wrong)?;
     }
     for batch in sessions.chunks(BATCH) {
-        imported.sessions_added += add(database, ADD_SESSIONS, batch).await.map_err(wrong)?;
+        imported.sessions_added += add(database, SESSIONS, batch).await.map_err(wrong)?;
     }
     for batch in snapshot.watermarks.chunks(BATCH) {
         imported.watermarks_raised += raise(database, batch).await.map_err(wrong)?;
@@ -231,39 +222,27 @@ pub async fn import(database: &Database, key_id: &str, snapshot: &Snapshot) -> R
 }
 
 /// A revocation that is there already is only ever extended. `xmax = 0` tells new rows.
-const ADD_TOKENS: &str = "\
-    WITH given AS (
-        SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[])
-            AS g (id, revoked, expires, reason)
-    ), added AS (
-        INSERT INTO security.revoked_tokens AS r (token_id, revoked_at, expires_at, reason, revoked_by)
-        SELECT id, timestamptz 'epoch' + revoked * interval '1 microsecond',
-               timestamptz 'epoch' + expires * interval '1 microsecond', reason, 'dbctl carry-over'
-          FROM given
-        ON CONFLICT (token_id) DO UPDATE SET expires_at = excluded.expires_at
-            WHERE excluded.expires_at > r.expires_at
-        RETURNING (xmax = 0) AS is_new
+fn adding(Table { name, id }: Table) -> String {
+    format!(
+        "WITH given AS (
+             SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[])
+                 AS g (id, revoked, expires, reason)
+         ), added AS (
+             INSERT INTO {name} AS r ({id}, revoked_at, expires_at, reason, revoked_by)
+             SELECT id, timestamptz 'epoch' + revoked * interval '1 microsecond',
+                    timestamptz 'epoch' + expires * interval '1 microsecond', reason, 'dbctl carry-over'
+               FROM given
+             ON CONFLICT ({id}) DO UPDATE SET expires_at = excluded.expires_at
+                 WHERE excluded.expires_at > r.expires_at
+             RETURNING (xmax = 0) AS is_new
+         )
+         SELECT count(*) FILTER (WHERE is_new) FROM added"
     )
-    SELECT count(*) FILTER (WHERE is_new) FROM added";
-
-const ADD_SESSIONS: &str = "\
-    WITH given AS (
-        SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[])
-            AS g (id, revoked, expires, reason)
-    ), added AS (
-        INSERT INTO security.revoked_sessions AS r (session_id, revoked_at, expires_at, reason, revoked_by)
-        SELECT id, timestamptz 'epoch' + revoked * interval '1 microsecond',
-               timestamptz 'epoch' + expires * interval '1 microsecond', reason, 'dbctl carry-over'
-          FROM given
-        ON CONFLICT (session_id) DO UPDATE SET expires_at = excluded.expires_at
-            WHERE excluded.expires_at > r.expires_at
-        RETURNING (xmax = 0) AS is_new
-    )
-    SELECT count(*) FILTER (WHERE is_new) FROM added";
+}
 
 async fn add(
     database: &Database,
-    sql: &'static str,
+    table: Table,
     batch: &[(&str, Timestamp, Timestamp, Option<&str>)],
 ) -> sqlx::Result<u64> {
     // One statement may not touch a row twice; the longest expiry of an id stands last.
@@ -281,7 +260,7 @@ async fn add(
     let reasons: Vec<Option<&str>> = by_id.values().map(|g| g.3).collect();
     let mut tx = database.begin().await?;
     durable(&mut tx).await?;
-    let added: i64 = pg::query_scalar(sql)
+    let added: i64 = pg::query_scalar(AssertSqlSafe(adding(table)))
         .bind(ids)
         .bind(column(|g| g.1.as_microsecond()))
         .bind(column(|g| g.2.as_microsecond()))
@@ -379,15 +358,15 @@ pub async fn missing(database: &Database, snapshot: &Snapshot) -> Result<BTreeSe
         .iter()
         .map(|s| (&*s.session_id, s.expires_at));
     let asked = [
-        (MISSING_TOKENS, tokens.collect::<Vec<_>>()),
-        (MISSING_SESSIONS, sessions.collect()),
+        (TOKENS, tokens.collect::<Vec<_>>()),
+        (SESSIONS, sessions.collect()),
     ];
-    for (sql, given) in asked {
+    for (table, given) in asked {
         for batch in given.chunks(BATCH) {
             let ids: Vec<&str> = batch.iter().map(|g| g.0).collect();
             let expiries: Vec<i64> = batch.iter().map(|g| g.1.as_microsecond()).collect();
             let mut tx = database.begin().await.map_err(|e| problem(&doing, &e))?;
-            let rows: Vec<String> = pg::query_scalar(sql)
+            let rows: Vec<String> = pg::query_scalar(AssertSqlSafe(lacking(table)))
                 .bind(ids)
                 .bind(expiries)
                 .fetch_all(&mut *tx)
@@ -399,18 +378,13 @@ pub async fn missing(database: &Database, snapshot: &Snapshot) -> Result<BTreeSe
     Ok(gone)
 }
 
-const MISSING_TOKENS: &str = "\
-    SELECT g.id FROM unnest($1::text[], $2::bigint[]) AS g (id, expires)
-     WHERE timestamptz 'epoch' + g.expires * interval '1 microsecond' > now()
-       AND NOT EXISTS (
-           SELECT FROM security.revoked_tokens AS r
-            WHERE r.token_id = g.id
-              AND r.expires_at >= timestamptz 'epoch' + g.expires * interval '1 microsecond')";
-
-const MISSING_SESSIONS: &str = "\
-    SELECT g.id FROM unnest($1::text[], $2::bigint[]) AS g (id, expires)
-     WHERE timestamptz 'epoch' + g.expires * interval '1 microsecond' > now()
-       AND NOT EXISTS (
-           SELECT FROM security.revoked_sessions AS r
-            WHERE r.session_id = g.id
-              AND r.expires_at >= timestamptz 'epoch' + g.expires * interval '1 microsecond')";
+fn lacking(Table { name, id }: Table) -> String {
+    format!(
+        "SELECT g.id FROM unnest($1::text[], $2::bigint[]) AS g (id, expires)
+          WHERE timestamptz 'epoch' + g.expires * interval '1 microsecond' > now()
+            AND NOT EXISTS (
+                SELECT FROM {name} AS r
+                 WHERE r.{id} = g.id
+                   AND r.expires_at >= timestamptz 'epoch' + g.expires * interval '1 microsecond')"
+    )
+}

@@ -20,7 +20,8 @@ use crate::pg::Database;
 /// The instances under supervision.
 #[derive(Clone, Default)]
 pub struct Supervisor {
-    inner: Arc<Mutex<BTreeMap<String, Instance>>>,
+    /// Each by itself: one that takes its time holds up no other.
+    inner: Arc<Mutex<BTreeMap<String, Arc<Mutex<Instance>>>>>,
 }
 
 struct Instance {
@@ -53,16 +54,18 @@ impl Supervisor {
             database,
             running,
         };
+        let instance = Arc::new(Mutex::new(instance));
         self.inner.lock().await.insert(name, instance);
         Ok(())
     }
 
     async fn restart(&self, name: &str) -> Result<()> {
-        let mut instances = self.inner.lock().await;
-        let Some(instance) = instances.get_mut(name) else {
+        let instance = self.inner.lock().await.get(name).cloned();
+        let Some(instance) = instance else {
             let cause = format!("there is no instance {}", name.escape_debug());
             return Err(Problem::new(Exit::Usage, "restarting", cause));
         };
+        let mut instance = instance.lock().await;
         if let Some(running) = instance.running.take() {
             running.shutdown().await;
         }
@@ -72,8 +75,8 @@ impl Supervisor {
 
     /// Stops all of them.
     pub async fn stop(&self) {
-        let mut instances = self.inner.lock().await;
-        for instance in instances.values_mut() {
+        for instance in self.inner.lock().await.values() {
+            let mut instance = instance.lock().await;
             if let Some(running) = instance.running.take() {
                 running.shutdown().await;
             }

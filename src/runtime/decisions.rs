@@ -25,6 +25,7 @@ use sqlx::postgres::{PgArguments, Postgres};
 use sqlx::query::Query;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::{Unavailable, bounded};
 use crate::pg::{self, Database};
@@ -36,6 +37,10 @@ pub const FLUSH: Duration = Duration::from_millis(100);
 
 /// How long storing a batch is tried.
 pub const GIVE_UP: Duration = Duration::from_secs(5);
+
+/// How long a shutdown waits for what is still to be stored: a rollback, with Postgres gone,
+/// waits for the shutdown.
+pub const LAST_CHANCE: Duration = Duration::from_millis(500);
 
 /// How many records may wait.
 const QUEUE: usize = 20_000;
@@ -86,6 +91,8 @@ pub struct DecisionLog {
     queue: RwLock<Option<mpsc::Sender<Record>>>,
     writer: Mutex<Option<tokio::task::JoinHandle<()>>>,
     lost: Arc<AtomicU64>,
+    /// Tells the writer that a shutdown waits no longer.
+    hurry: CancellationToken,
 }
 
 impl DecisionLog {
@@ -95,6 +102,7 @@ impl DecisionLog {
             queue: RwLock::default(),
             writer: Mutex::default(),
             lost: Arc::default(),
+            hurry: CancellationToken::new(),
         }
     }
 
@@ -102,15 +110,18 @@ impl DecisionLog {
     pub fn postgres(db: &Database, instance: &str) -> Self {
         let (queue, records) = mpsc::channel(QUEUE);
         let lost = Arc::<AtomicU64>::default();
+        let hurry = CancellationToken::new();
         let writer = Writer {
             db: db.clone(),
             instance: instance.to_owned(),
             lost: Arc::clone(&lost),
+            hurry: hurry.clone(),
         };
         Self {
             queue: RwLock::new(Some(queue)),
             writer: Mutex::new(Some(tokio::spawn(writer.run(records)))),
             lost,
+            hurry,
         }
     }
 
@@ -149,11 +160,13 @@ impl DecisionLog {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(writer) = writer {
-            let abort = writer.abort_handle();
-            if tokio::time::timeout(GIVE_UP * 2, writer).await.is_err() {
-                abort.abort();
-            }
+        if let Some(mut writer) = writer
+            && tokio::time::timeout(LAST_CHANCE, &mut writer)
+                .await
+                .is_err()
+        {
+            self.hurry.cancel();
+            let _ = writer.await;
         }
     }
 }
@@ -162,6 +175,7 @@ struct Writer {
     db: Database,
     instance: String,
     lost: Arc<AtomicU64>,
+    hurry: CancellationToken,
 }
 
 impl Writer {
@@ -191,17 +205,24 @@ impl Writer {
         if rows == 0 {
             return;
         }
+        let stored = tokio::select! {
+            stored = self.insist(&columns) => stored,
+            () = self.hurry.cancelled() => Err(Unavailable::new(STORE, "the service stops")),
+        };
+        if let Err(error) = stored {
+            self.lost.fetch_add(rows as u64, Ordering::Relaxed);
+            tracing::error!(event = "decision_log_lost", rows, error = %error);
+        }
+    }
+
+    /// Tries for [`GIVE_UP`].
+    async fn insist<C: Columns>(&self, columns: &C) -> Result<(), Unavailable> {
         let give_up_at = Instant::now() + GIVE_UP;
         let mut wait = Duration::from_millis(50);
         loop {
-            let error = match columns.insert(&self.db, &self.instance).await {
-                Ok(()) => return,
-                Err(e) => e,
-            };
-            if Instant::now() + wait > give_up_at {
-                self.lost.fetch_add(rows as u64, Ordering::Relaxed);
-                tracing::error!(event = "decision_log_lost", rows, error = %error);
-                return;
+            match columns.insert(&self.db, &self.instance).await {
+                Err(_) if Instant::now() + wait <= give_up_at => {}
+                done => return done,
             }
             tokio::time::sleep(wait).await;
             wait *= 2;

@@ -88,6 +88,8 @@ fn without_a_terminal_a_run_waits_for_an_approval_and_says_how_to_give_it() {
     let waiting = run(dir.path(), &["rollout", "start"]);
     assert_eq!(waiting.code, 10, "{}", waiting.stderr);
     assert!(waiting.stderr.contains("dbctl rollout approve --confirm"));
+    let status = run(dir.path(), &["rollout", "status"]);
+    assert_eq!(status.code, 10, "{}", status.stderr);
     let again = run(dir.path(), &["rollout", "start"]);
     assert_eq!(
         again.code, 15,
@@ -388,6 +390,7 @@ fn a_rollback_works_with_postgres_gone_and_what_was_revoked_stays_revoked() {
             .await;
         assert_eq!(back.code, 13, "{}", back.stderr);
         assert!(back.stderr.contains("ROLLED BACK"), "{}", back.stderr);
+        assert_eq!(production.rollout(&["status"]).await.code, 13);
         production.all_say(&revoked_before, 401).await;
         production.all_say(&live, 200).await;
         assert_eq!(verify(instance, &revoked_on_postgres).await, 401);

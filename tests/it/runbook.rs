@@ -89,6 +89,8 @@ fn broken() -> Vec<(&'static str, String)> {
         ("a phase that begins again", step("a", "kind = \"smoke\"") + &step("b", "kind = \"smoke\"").replace("\"one\"", "\"two\"") + &step("c", "kind = \"smoke\"")),
         ("a phase with two environments", step("a", "kind = \"smoke\"") + &step("b", "kind = \"smoke\"").replace("staging", "production")),
         ("no phase and no environment", fence("toml step", "id = \"a\"\nkind = \"smoke\"")),
+        ("what needs Postgres in a rollback", smoke.clone() + &fence("toml step", "id = \"back\"\nkind = \"migrate\"\npart = \"rollback\"")),
+        ("keys afterwards without a place", smoke.clone() + &fence("toml step", "id = \"again\"\nkind = \"keys\"\npart = \"afterwards\"")),
         ("a rollback step with a place", smoke.clone() + &fence("toml step", "id = \"back\"\nkind = \"restart\"\npart = \"rollback\"\nenv = \"production\"\nphase = \"one\"")),
         ("unknown part", step("a", "kind = \"smoke\"\npart = \"rolback\"")),
         ("no heading", "Just text.\n\n```toml step\nid = \"a\"\nkind = \"smoke\"\nphase = \"one\"\nenv = \"staging\"\n```\n".into()),

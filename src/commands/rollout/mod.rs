@@ -1,12 +1,11 @@
 //! Driving a runbook.
 
-mod abort;
 mod approve;
 mod log;
 mod operator;
-mod pause;
 mod plan;
 mod reach;
+mod request;
 mod resume;
 mod rollback;
 mod session;
@@ -48,9 +47,11 @@ enum RolloutCommand {
     /// Let the run enter the phase that it waits for
     Approve(approve::ApproveArgs),
     /// Stop advancing and keep everything as it is
-    Pause(pause::PauseArgs),
+    #[command(after_help = "Example:\n  dbctl rollout pause --reason INC-1234")]
+    Pause(request::RequestArgs),
     /// End a run before anything was switched
-    Abort(abort::AbortArgs),
+    #[command(after_help = "Example:\n  dbctl rollout abort --reason INC-1234")]
+    Abort(request::RequestArgs),
     /// Go back to memory/file on every target that the run switched; asks nothing
     Rollback(rollback::RollbackArgs),
     /// Show a run's journal and check its hash chain
@@ -67,8 +68,8 @@ pub async fn run(args: RolloutArgs, context: &Context) -> Result<Exit> {
         RolloutCommand::Status(args) => status::run(args, context).await,
         RolloutCommand::Resume(args) => resume::run(args, context).await,
         RolloutCommand::Approve(args) => approve::run(args, context).await,
-        RolloutCommand::Pause(args) => pause::run(args, context).await,
-        RolloutCommand::Abort(args) => abort::run(args, context).await,
+        RolloutCommand::Pause(args) => request::pause(args, context).await,
+        RolloutCommand::Abort(args) => request::abort(args, context).await,
         RolloutCommand::Rollback(args) => rollback::run(args, context).await,
         RolloutCommand::Log(args) => log::run(args, context).await,
     }

@@ -15,7 +15,13 @@ use crate::runbook::plan::{Plan, Planned};
 use crate::ui::{Report, Screen, Tone, clock_time, duration, printable};
 
 #[derive(Debug, Default, Args)]
-#[command(after_help = "Example:\n  dbctl rollout status\n  dbctl --format json rollout status")]
+#[command(after_help = "\
+Exit status: 0 completed or under way, 10 waits for an approval or an answer, 11 paused by a
+person, 12 paused by a gate or a trigger, 13 rolled back, 14 stuck, 18 aborted.
+
+Example:
+  dbctl rollout status
+  dbctl --format json rollout status")]
 pub struct StatusArgs {
     #[command(flatten)]
     run: RunArgs,
@@ -27,7 +33,7 @@ struct StatusReport {
     runbook: String,
     #[serde(flatten)]
     status: Status,
-    /// The status that a driver stopping now would exit with.
+    /// The exit status of this command, and of a driver that stops now.
     exit_code: u8,
     reason: Option<String>,
     /// Who drives, if anybody does.
@@ -57,12 +63,13 @@ pub async fn run(args: StatusArgs, context: &Context) -> Result<Exit> {
     let row = find_run(&journal, &args.run).await?;
     let entries = journal.entries(&row.run).await?;
     let (state, plan) = replay(&entries)?;
+    let exit = super::operator::exit_of(&state);
     let last = entries.last();
     let report = StatusReport {
         run: row.run.clone(),
         runbook: row.name,
         status: state.status.clone(),
-        exit_code: super::operator::exit_of(&state) as u8,
+        exit_code: exit as u8,
         reason: last_reason(&entries).map(str::to_owned),
         holder: journal.holder(&row.run).await?.map(|h| h.holder),
         plan: state.outline.plan.clone(),
@@ -78,7 +85,7 @@ pub async fn run(args: StatusArgs, context: &Context) -> Result<Exit> {
         state,
     };
     context.ui.report(&report)?;
-    Ok(Exit::Ok)
+    Ok(exit)
 }
 
 fn lines(plan: &Plan, state: &State) -> Vec<StepLine> {

@@ -52,8 +52,9 @@ const POOL: u32 = 8;
 const MAX_BODY_BYTES: usize = 64 * 1024;
 const MAX_CARRY_BYTES: usize = 256 * 1024 * 1024;
 
-/// How long a shutdown waits for requests that are being answered.
-const DRAIN: Duration = Duration::from_secs(5);
+/// How long a shutdown waits for requests that are being answered: far longer than they take
+/// unless their store is gone, and then a rollback is waiting.
+const DRAIN: Duration = Duration::from_millis(500);
 
 /// Starts services.
 #[derive(Debug)]

@@ -12,6 +12,7 @@ use super::{Fault, Unavailable};
 
 pub use memory::{LOG_FILE, MemoryRevocations};
 pub use postgres::PostgresRevocations;
+pub(crate) use postgres::{SESSIONS, TOKENS, Table};
 
 /// The store that the toggle `SECURITY_REVOCATION_MODE` chose.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use jiff_sqlx::{Timestamp as SqlTime, ToSqlx as _};
-use sqlx::{PgConnection, Row as _};
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
 use super::{By, Fault, Status};
 use crate::contract::{RevokedSession, RevokedToken};
@@ -17,6 +17,23 @@ const STORE: &str = "revocations in Postgres";
 /// Rows per statement when many are carried over: short statements, so that a shared connection
 /// is soon free again.
 const BATCH: usize = 1_000;
+
+/// A table of revocations and its key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Table {
+    pub name: &'static str,
+    pub id: &'static str,
+}
+
+pub(crate) const TOKENS: Table = Table {
+    name: "security.revoked_tokens",
+    id: "token_id",
+};
+
+pub(crate) const SESSIONS: Table = Table {
+    name: "security.revoked_sessions",
+    id: "session_id",
+};
 
 pub struct PostgresRevocations {
     db: Database,
@@ -102,8 +119,8 @@ impl PostgresRevocations {
     ) -> Result<(Vec<RevokedToken>, Vec<RevokedSession>), Unavailable> {
         let fail = |e: sqlx::Error| Unavailable::new(STORE, crate::error::Chain(&e));
         let mut tx = bounded(STORE, self.db.begin()).await?;
-        let tokens = entries(&mut tx, SELECT_TOKENS).await.map_err(fail)?;
-        let sessions = entries(&mut tx, SELECT_SESSIONS).await.map_err(fail)?;
+        let tokens = entries(&mut tx, TOKENS).await.map_err(fail)?;
+        let sessions = entries(&mut tx, SESSIONS).await.map_err(fail)?;
         Ok((
             tokens
                 .into_iter()
@@ -131,41 +148,23 @@ impl PostgresRevocations {
 
 // An acknowledged revocation must survive a crash of the server, whatever the role's defaults
 // say. The setting lasts until the transaction has committed.
-const TOKENS: &str = "WITH durable AS ( \
-        SELECT set_config('synchronous_commit', \
-            CASE current_setting('synchronous_commit') \
-                WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)) \
-    INSERT INTO security.revoked_tokens \
-        (token_id, revoked_at, expires_at, reason, revoked_by, request_id) \
-    SELECT id, revoked_at, expires_at, reason, $5, $6 \
-      FROM (SELECT DISTINCT ON (id) * \
-              FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::text[]) \
-                   AS t(id, revoked_at, expires_at, reason) \
-             ORDER BY id, expires_at DESC) AS given, durable \
-    ON CONFLICT (token_id) DO UPDATE SET expires_at = EXCLUDED.expires_at \
-        WHERE revoked_tokens.expires_at < EXCLUDED.expires_at \
-    RETURNING xmax = 0";
-
-const SESSIONS: &str = "WITH durable AS ( \
-        SELECT set_config('synchronous_commit', \
-            CASE current_setting('synchronous_commit') \
-                WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)) \
-    INSERT INTO security.revoked_sessions \
-        (session_id, revoked_at, expires_at, reason, revoked_by, request_id) \
-    SELECT id, revoked_at, expires_at, reason, $5, $6 \
-      FROM (SELECT DISTINCT ON (id) * \
-              FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::text[]) \
-                   AS t(id, revoked_at, expires_at, reason) \
-             ORDER BY id, expires_at DESC) AS given, durable \
-    ON CONFLICT (session_id) DO UPDATE SET expires_at = EXCLUDED.expires_at \
-        WHERE revoked_sessions.expires_at < EXCLUDED.expires_at \
-    RETURNING xmax = 0";
-
-const SELECT_TOKENS: &str = "SELECT token_id, revoked_at, expires_at, reason \
-    FROM security.revoked_tokens WHERE expires_at > $1";
-
-const SELECT_SESSIONS: &str = "SELECT session_id, revoked_at, expires_at, reason \
-    FROM security.revoked_sessions WHERE expires_at > $1";
+fn insert(Table { name, id }: Table) -> String {
+    format!(
+        "WITH durable AS ( \
+             SELECT set_config('synchronous_commit', \
+                 CASE current_setting('synchronous_commit') \
+                     WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)) \
+         INSERT INTO {name} AS r ({id}, revoked_at, expires_at, reason, revoked_by, request_id) \
+         SELECT id, revoked_at, expires_at, reason, $5, $6 \
+           FROM (SELECT DISTINCT ON (id) * \
+                   FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::text[]) \
+                        AS t(id, revoked_at, expires_at, reason) \
+                  ORDER BY id, expires_at DESC) AS given, durable \
+         ON CONFLICT ({id}) DO UPDATE SET expires_at = EXCLUDED.expires_at \
+             WHERE r.expires_at < EXCLUDED.expires_at \
+         RETURNING xmax = 0"
+    )
+}
 
 type Entry = (String, Timestamp, Timestamp, Option<String>);
 
@@ -196,9 +195,9 @@ impl Columns {
 
     /// One statement in a transaction of its own; returns how many were new. (In a row that this
     /// statement inserted, and did not extend, `xmax` is 0.)
-    async fn insert(self, db: &Database, sql: &'static str, by: &By) -> Result<u64, sqlx::Error> {
+    async fn insert(self, db: &Database, table: Table, by: &By) -> Result<u64, sqlx::Error> {
         let mut tx = db.begin().await?;
-        let new: Vec<bool> = pg::query_scalar(sql)
+        let new: Vec<bool> = pg::query_scalar(AssertSqlSafe(insert(table)))
             .bind(self.ids)
             .bind(self.revoked_at)
             .bind(self.expires_at)
@@ -215,10 +214,12 @@ impl Columns {
 /// What has not expired, with the clock skew that is allowed for.
 async fn entries(
     connection: &mut PgConnection,
-    sql: &'static str,
+    Table { name, id }: Table,
 ) -> Result<Vec<Entry>, sqlx::Error> {
+    let sql =
+        format!("SELECT {id}, revoked_at, expires_at, reason FROM {name} WHERE expires_at > $1");
     let skew = jiff::SignedDuration::from_secs(CLOCK_SKEW.as_secs() as i64);
-    pg::query(sql)
+    pg::query(AssertSqlSafe(sql))
         .bind((Timestamp::now() - skew).to_sqlx())
         .fetch_all(connection)
         .await?
