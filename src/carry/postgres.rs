@@ -45,14 +45,16 @@ async fn read(database: &Database, since: Option<Timestamp>) -> Result<Snapshot>
     let since = since
         .and_then(|t| t.checked_sub(OVERLAP).ok())
         .map_or(i64::MIN, Timestamp::as_microsecond);
-    let mut c = database.begin().await.map_err(|e| problem(&doing, &e))?;
     let read = async {
-        Ok::<_, sqlx::Error>((
-            is_standby(&mut c).await?,
-            revoked_tokens(&mut c, since).await?,
-            revoked_sessions(&mut c, since).await?,
-            watermarks(&mut c).await?,
-        ))
+        let mut tx = database.begin().await?;
+        let read = (
+            is_standby(&mut tx).await?,
+            revoked_tokens(&mut tx, since).await?,
+            revoked_sessions(&mut tx, since).await?,
+            watermarks(&mut tx).await?,
+        );
+        tx.commit().await?;
+        Ok::<_, sqlx::Error>(read)
     };
     let (standby, revoked_tokens, revoked_sessions, watermarks) =
         read.await.map_err(|e| problem(&doing, &e))?;
@@ -320,8 +322,13 @@ async fn watermarks_hold(database: &Database, snapshot: &Snapshot) -> Result<()>
         return Ok(());
     }
     let doing = format!("reading the nonce watermarks back from {database}");
-    let mut c = database.begin().await.map_err(|e| problem(&doing, &e))?;
-    let there = watermarks(&mut c).await.map_err(|e| problem(&doing, &e))?;
+    let read = async {
+        let mut tx = database.begin().await?;
+        let there = watermarks(&mut tx).await?;
+        tx.commit().await?;
+        Ok::<_, sqlx::Error>(there)
+    };
+    let there = read.await.map_err(|e| problem(&doing, &e))?;
     let low = snapshot.watermarks.iter().find(|given| {
         !there.iter().any(|w| {
             (&w.node_name, &w.nonce_scope) == (&given.node_name, &given.nonce_scope)
@@ -372,6 +379,7 @@ pub async fn missing(database: &Database, snapshot: &Snapshot) -> Result<BTreeSe
                 .fetch_all(&mut *tx)
                 .await
                 .map_err(|e| problem(&doing, &e))?;
+            tx.commit().await.map_err(|e| problem(&doing, &e))?;
             gone.extend(rows);
         }
     }

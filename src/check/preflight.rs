@@ -340,6 +340,7 @@ impl<'a> Preflight<'a> {
             .fetch_one(&mut *tx)
             .await
             .map_err(counting)?;
+            tx.commit().await.map_err(counting)?;
             seen.saw(
                 &target.name,
                 format!("{sessions} sessions of {role} in the database"),
@@ -371,7 +372,7 @@ impl<'a> Preflight<'a> {
             async move {
                 let asking = |e| crate::pg::problem("asking which database this is", &e);
                 let mut tx = database.begin().await.map_err(asking)?;
-                pg::query_as::<(String, String, String)>(
+                let who = pg::query_as::<(String, String, String)>(
                     "SELECT current_user::text, pg_catalog.current_database()::text, \
                             s.system_identifier::text || '/' || d.oid::text \
                      FROM pg_catalog.pg_control_system() s, pg_catalog.pg_database d \
@@ -379,7 +380,9 @@ impl<'a> Preflight<'a> {
                 )
                 .fetch_one(&mut *tx)
                 .await
-                .map_err(asking)
+                .map_err(asking)?;
+                tx.commit().await.map_err(asking)?;
+                Ok::<_, Problem>(who)
             }
         };
         let (user, name, identity) = who(&theirs).await?;

@@ -148,6 +148,7 @@ pub async fn compare(database: &Database, role: &str) -> Result<Option<Differenc
     let actual = effective(&mut tx, role)
         .await
         .map_err(|e| problem(&doing, &e))?;
+    tx.commit().await.map_err(|e| problem(&doing, &e))?;
     let needed = needed();
     difference.missing.extend(named(
         needed

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::Context;
-use crate::demo::service::{Initialised, Service, ServiceConfig, init, read_env_file};
+use crate::demo::service::{Initialised, Service, ServiceConfig, SharedFiles, init, read_env_file};
 use crate::error::{Doing as _, Exit, Problem, Result};
 use crate::runtime::toggles::Modes;
 use crate::ui::{Report, Screen};
@@ -52,7 +52,7 @@ struct RunArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  dbctl service init auth-1 --name auth-1 --listen 127.0.0.1:8101\n  \
-    dbctl service init b --name b --listen localhost:8102 --signing-key auth.pem"
+    dbctl service init b --name b --listen localhost:8102 --admin-token auth-1/admin.token"
 )]
 struct InitArgs {
     /// Folder to write into; it is made where it is missing
@@ -69,6 +69,11 @@ struct InitArgs {
     /// Sign with this PKCS#8 PEM key, which other instances have too, instead of a new one
     #[arg(long, value_name = "FILE")]
     signing_key: Option<PathBuf>,
+
+    /// Admit whoever knows the token in this file, which other instances have too: dbctl uses one
+    /// for all targets of an environment
+    #[arg(long, value_name = "FILE")]
+    admin_token: Option<PathBuf>,
 }
 
 pub async fn run(args: ServiceArgs, context: &Context) -> Result<Exit> {
@@ -184,12 +189,11 @@ impl Report for Initialised {
 }
 
 fn begin(args: InitArgs, context: &Context) -> Result<Exit> {
-    let made = init(
-        &args.dir,
-        &args.name,
-        &args.listen,
-        args.signing_key.as_deref(),
-    )?;
+    let shared = SharedFiles {
+        signing_key: args.signing_key.as_deref(),
+        admin_token: args.admin_token.as_deref(),
+    };
+    let made = init(&args.dir, &args.name, &args.listen, shared)?;
     context.ui.report(&made)?;
     Ok(Exit::Ok)
 }

@@ -250,6 +250,7 @@ pub async fn list(db: &Database, key_id: Option<&str>) -> Result<Vec<KeyVersion>
     .fetch_all(&mut *tx)
     .await
     .map_err(|e| problem(doing, &e))?;
+    tx.commit().await.map_err(|e| problem(doing, &e))?;
     rows.iter().map(version_of).collect()
 }
 
@@ -257,7 +258,9 @@ pub async fn list(db: &Database, key_id: Option<&str>) -> Result<Vec<KeyVersion>
 pub async fn load(db: &Database, key_id: &str) -> Result<Vec<StoredVersion>> {
     let fail = |e: &sqlx::Error| problem(format!("loading the key {key_id}"), e);
     let mut tx = db.begin().await.map_err(|e| fail(&e))?;
-    load_on(&mut tx, key_id).await
+    let versions = load_on(&mut tx, key_id).await?;
+    tx.commit().await.map_err(|e| fail(&e))?;
+    Ok(versions)
 }
 
 /// All public keys that a verifier must know: those to trust, and those that are revoked.

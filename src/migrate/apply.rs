@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use refinery_core::{Migration, Runner, Target};
 use serde::Serialize;
-use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
+use sqlx::Connection as _;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{Connection, Failure};
@@ -111,7 +111,10 @@ pub async fn apply(
         .acquire()
         .await
         .map_err(|e| problem(format!("connecting to {database}"), &e))?;
-    let table = HistoryTable::find(&mut *look(&mut connection, database).await?).await?;
+    let looking = |e: &sqlx::Error| problem(format!("reading the history at {database}"), e);
+    let mut tx = connection.begin().await.map_err(|e| looking(&e))?;
+    let table = HistoryTable::find(&mut tx).await?;
+    tx.commit().await.map_err(|e| looking(&e))?;
     let mut work = Connection {
         connection,
         database,
@@ -130,23 +133,12 @@ pub async fn apply(
     done
 }
 
-/// A transaction to read the history in.
-async fn look<'c>(
-    connection: &'c mut PgConnection,
-    database: &Database,
-) -> Result<Transaction<'c, Postgres>> {
-    let begun = connection.begin().await;
-    begun.map_err(|e| problem(format!("reading the history at {database}"), &e))
-}
-
 async fn run<'a>(work: &mut Connection<'a>, files: &'a [File]) -> Result<Outcome> {
     let migrations: Vec<Migration> = files.iter().map(|f| f.migration.clone()).collect();
     let mut outcome = Outcome::default();
     let mut planned: Option<Vec<&File>> = None;
     loop {
-        let mut look = look(&mut work.connection, work.database).await?;
-        work.seen = work.table.read(&mut look).await?;
-        drop(look);
+        work.seen = work.look().await?;
         let pending = history::pending(files, &work.seen)?;
         match &mut planned {
             None => {

@@ -99,9 +99,11 @@ impl AsyncQuery<Vec<Migration>> for Connection<'_> {
     async fn query<'b>(&'b mut self, query: &'b str) -> Result<Vec<Migration>, Stopped> {
         let read = async {
             let mut tx = self.connection.begin().await?;
-            pg::query(AssertSqlSafe(query.to_owned()))
+            let rows = pg::query(AssertSqlSafe(query.to_owned()))
                 .fetch_all(&mut *tx)
-                .await
+                .await?;
+            tx.commit().await?;
+            Ok(rows)
         };
         let rows = read.await;
         let history = rows.map_err(Failure::Around).and_then(|rows| {
@@ -126,6 +128,15 @@ impl AsyncQuery<Vec<Migration>> for Connection<'_> {
 impl AsyncMigrate for Connection<'_> {}
 
 impl Connection<'_> {
+    /// The history as it is now.
+    pub async fn look(&mut self) -> crate::error::Result<Vec<Record>> {
+        let looking = |e: &sqlx::Error| pg::problem(format!("reading {}", self.table), e);
+        let mut tx = self.connection.begin().await.map_err(|e| looking(&e))?;
+        let history = self.table.read(&mut tx).await?;
+        tx.commit().await.map_err(|e| looking(&e))?;
+        Ok(history)
+    }
+
     async fn make_history(&mut self, statements: &[&str]) -> Result<(), Failure> {
         // CREATE TABLE IF NOT EXISTS would want the right to create even where it is there.
         if self.table.exists {

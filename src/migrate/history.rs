@@ -205,12 +205,11 @@ impl Status {
 /// yet is an empty one.
 pub async fn status(database: &Database, files: &[File]) -> Result<Status> {
     database.check().await?;
-    let mut connection = database
-        .begin()
-        .await
-        .map_err(|e| problem(format!("connecting to {database}"), &e))?;
-    let history = HistoryTable::find(&mut connection).await?;
-    let records = history.read(&mut connection).await?;
+    let wrong = |e: &sqlx::Error| problem(format!("reading the history at {database}"), e);
+    let mut tx = database.begin().await.map_err(|e| wrong(&e))?;
+    let history = HistoryTable::find(&mut tx).await?;
+    let records = history.read(&mut tx).await?;
+    tx.commit().await.map_err(|e| wrong(&e))?;
     Ok(compare(files, &records))
 }
 

@@ -66,6 +66,7 @@ async fn blocked(database: &Database, pid: i32) -> Result<Option<Blocked>, sqlx:
         .fetch_all(&mut *tx)
         .await?;
     if rows.is_empty() {
+        tx.commit().await?;
         return Ok(None);
     }
     let lock: Option<String> = pg::query_scalar(
@@ -75,6 +76,7 @@ async fn blocked(database: &Database, pid: i32) -> Result<Option<Blocked>, sqlx:
     .bind(pid)
     .fetch_optional(&mut *tx)
     .await?;
+    tx.commit().await?;
     let holders = rows.iter().map(holder).collect::<Result<_, _>>()?;
     Ok(Some(Blocked { lock, holders }))
 }
@@ -85,8 +87,8 @@ pub(super) async fn cancel(database: &Database, pid: i32) -> sqlx::Result<()> {
     pg::query("SELECT pg_catalog.pg_cancel_backend($1)")
         .bind(pid)
         .execute(&mut *tx)
-        .await
-        .map(|_| ())
+        .await?;
+    tx.commit().await
 }
 
 /// Who holds dbctl's own lock on migrations in this database.

@@ -169,7 +169,7 @@ impl OnServer {
         .fetch_all(&mut *tx)
         .await
         .map_err(|e| looking(&e))?;
-        drop(tx);
+        tx.commit().await.map_err(|e| looking(&e))?;
         let too_old =
             jiff::Timestamp::now().as_second() - Self::LEFT_BEHIND_AFTER.as_secs().cast_signed();
         for row in left {

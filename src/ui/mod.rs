@@ -94,25 +94,19 @@ impl Screen {
 
     /// `text` on lines that fit, each starting with `indent` spaces.
     pub fn wrapped(&mut self, indent: usize, text: &str) -> fmt::Result {
-        let mut column = 0;
-        for word in text.split_whitespace() {
-            let length = word.chars().count();
-            if column > 0 && column + 1 + length > self.width {
-                self.text.push('\n');
-                column = 0;
-            }
-            if column == 0 {
-                write!(self.text, "{:indent$}", "")?;
-                column = indent;
-            } else {
-                self.text.push(' ');
-                column += 1;
-            }
-            self.text.push_str(word);
-            column += length;
-        }
-        self.text.push('\n');
-        Ok(())
+        self.hanging(&" ".repeat(indent), text)
+    }
+
+    /// `text` behind `head` on lines that fit, those after the first indented as far.
+    pub fn hanging(&mut self, head: &str, text: &str) -> fmt::Result {
+        let indent = " ".repeat(head.chars().count());
+        let options = textwrap::Options::new(self.width)
+            .initial_indent(head)
+            .subsequent_indent(&indent)
+            .break_words(false)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation);
+        let words: Vec<&str> = text.split_whitespace().collect();
+        writeln!(self.text, "{}", textwrap::fill(&words.join(" "), options))
     }
 
     pub fn into_string(self) -> String {

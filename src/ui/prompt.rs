@@ -47,7 +47,9 @@ impl Ui {
                         given.escape_debug()
                     ),
                 )
-                .next("nothing was changed"));
+                .next(format!(
+                    "nothing was changed; pass --confirm {name} if it is meant"
+                )));
             }
             None => {}
         }

@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use dbctl::demo::service::{Running, Service, ServiceConfig, init};
+use dbctl::demo::service::{Running, Service, ServiceConfig, SharedFiles, init};
 use dbctl::keys::{self, Algorithm, Kek};
 use dbctl::pg::Database;
 use dbctl::pg::embedded::Embedded;
@@ -57,7 +57,13 @@ async fn four_services_share_one_connection_and_switch_both_ways() {
         .await
         .expect("seeded");
     let configs = NAMES.map(|name| {
-        init(&dir.path().join(name), name, "127.0.0.1:0", None).expect("initialised");
+        init(
+            &dir.path().join(name),
+            name,
+            "127.0.0.1:0",
+            SharedFiles::default(),
+        )
+        .expect("initialised");
         let env_file = dir.path().join(name).join("service.env");
         let pairs = dbctl::demo::service::read_env_file(&env_file).expect("pairs");
         let pairs = pairs.iter().map(|(n, v)| (&**n, &**v));

@@ -423,10 +423,12 @@ async fn missing(
 ) -> Result<BTreeSet<String>, Stop> {
     let look = async {
         let mut tx = database.begin().await?;
-        pg::query_scalar::<String>(sql)
+        let rows = pg::query_scalar::<String>(sql)
             .bind(ids)
             .fetch_all(&mut *tx)
-            .await
+            .await?;
+        tx.commit().await?;
+        Ok(rows)
     };
     match look.await {
         Ok(rows) => Ok(rows.into_iter().collect()),

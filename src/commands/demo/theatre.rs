@@ -184,6 +184,7 @@ impl Theatre {
                 .map_err(|e| problem(format!("counting {table}"), &e))?;
             rows.insert(table, count);
         }
+        tx.commit().await.map_err(counting)?;
         Ok(rows)
     }
 

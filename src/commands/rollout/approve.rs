@@ -38,7 +38,7 @@ pub async fn run(args: ApproveArgs, context: &Context) -> Result<Exit> {
         .next("dbctl rollout status      shows where it stands"));
     };
     let entered = &plan.phases[phase];
-    let facts = approval_facts(&plan, phase, &state.outline.plan);
+    let facts = approval_facts(&context.ui, &plan, phase, &state.outline.plan);
     match context
         .ui
         .confirm(&entered.env, &facts, args.confirm.as_deref())?

@@ -1,5 +1,6 @@
 //! The person at the terminal, and what they see while a run is driven.
 
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
 use crate::error::Exit;
@@ -45,24 +46,25 @@ impl Terminal {
 }
 
 /// What an approval is about to let happen.
-pub fn approval_facts(plan: &Plan, phase: usize, hash: &str) -> String {
+pub fn approval_facts(ui: &Ui, plan: &Plan, phase: usize, hash: &str) -> String {
+    let mut screen = ui.status_screen();
     let entered = &plan.phases[phase];
-    let mut text = format!(
-        "Next: phase {} in {} (plan {})\n",
-        entered.name,
-        entered.env,
-        hash.get(..12).unwrap_or(hash)
-    );
-    for planned in plan.forward.iter().filter(|p| p.phase == phase) {
-        text += &format!(
-            "  {:<9} {}\n",
-            planned.step.kind.name(),
-            super::plan::describe(planned)
-        );
-    }
-    text += "  undone by dbctl rollout rollback (revocations and nonce tops are carried back)\n";
-    text += "  not undone: migrations, seeded keys, skipped nonces\n";
-    text
+    let hash = hash.get(..12).unwrap_or(hash);
+    let written = (|| {
+        writeln!(
+            screen,
+            "Next: phase {} in {} (plan {hash})",
+            entered.name, entered.env
+        )?;
+        for planned in plan.forward.iter().filter(|p| p.phase == phase) {
+            super::plan::step(&mut screen, planned)?;
+        }
+        let undone = "dbctl rollout rollback (revocations and nonce tops are carried back)";
+        screen.hanging("  undone by ", undone)?;
+        screen.hanging("  not undone: ", "migrations, seeded keys, skipped nonces")
+    })();
+    written.expect("writing to a string cannot fail");
+    screen.into_string()
 }
 
 impl Operator for Terminal {
@@ -86,7 +88,7 @@ impl Operator for Terminal {
         if !self.ui.can_ask() {
             return Said::NobodyThere;
         }
-        self.say(approval_facts(&plan, index, &hash).trim_end());
+        self.say(approval_facts(&self.ui, &plan, index, &hash).trim_end());
         let question = format!(
             "Type {} to go on; anything else leaves everything as it is: ",
             phase.env
@@ -101,14 +103,19 @@ impl Operator for Terminal {
         if !self.ui.can_ask() {
             return Said::NobodyThere;
         }
-        self.say(&format!("{}\n  {}", step.step.heading, step.step.prose));
         let question = match &step.step.kind {
             StepKind::Confirm { question } => question.as_str(),
             _ => "May the run go on?",
         };
-        let question =
-            format!("{question}\nType yes if it is so; anything else leaves everything as it is: ");
-        match self.typed(&question).await.as_deref() {
+        let mut screen = self.ui.status_screen();
+        screen
+            .hanging("", &step.step.heading)
+            .and_then(|()| screen.wrapped(2, &step.step.prose))
+            .and_then(|()| screen.hanging("", question))
+            .expect("writing to a string cannot fail");
+        self.say(screen.into_string().trim_end());
+        let question = "Type yes if it is so; anything else leaves everything as it is: ";
+        match self.typed(question).await.as_deref() {
             Some("yes") => Said::Yes,
             Some(_) | None => Said::No,
         }

@@ -99,21 +99,9 @@ impl Report for Shown<'_> {
     }
 }
 
-fn step(out: &mut Screen, planned: &Planned) -> fmt::Result {
-    let line = format!("  {:<9} {}", planned.step.kind.name(), describe(planned));
-    let mut words = line.split_inclusive(' ').peekable();
-    let (mut column, indent, width) = (0, 12, out.width());
-    while let Some(word) = words.next() {
-        let length = word.trim_end().chars().count();
-        if column > indent && column + length > width {
-            write!(out, "\n{:indent$}", "")?;
-            column = indent;
-        }
-        let last = words.peek().is_none();
-        out.write_str(if last { word.trim_end() } else { word })?;
-        column += word.chars().count();
-    }
-    writeln!(out)
+pub fn step(out: &mut Screen, planned: &Planned) -> fmt::Result {
+    let head = format!("  {:<9} ", planned.step.kind.name());
+    out.hanging(&head, &describe(planned))
 }
 
 /// One line: what a step does, to what.

@@ -1,11 +1,11 @@
 use clap::Args;
 
 use super::reach::{Reached, reach, tell_here};
-use super::session::{RunArgs, drive, find_run, open_journal};
+use super::session::{RunArgs, drive, find_run, last_words, open_journal};
 use crate::commands::Context;
 use crate::error::{Exit, Result};
-use crate::rollout::engine::replay;
-use crate::rollout::journal::{Journal, RequestKind, RunId};
+use crate::rollout::engine::{Ending, replay};
+use crate::rollout::journal::{Entry, Head, Journal, RequestKind, RunId};
 use crate::rollout::lease;
 use crate::rollout::machine::{Input, Status};
 
@@ -50,10 +50,13 @@ pub async fn run(args: RollbackArgs, context: &Context) -> Result<Exit> {
 /// Waits until whoever drives has rolled the run back, or got stuck.
 async fn follow(journal: &Journal, run: &RunId, context: &Context) -> Result<Exit> {
     loop {
-        let (state, _) = replay(&journal.entries(run).await?)?;
-        let exit = match state.status {
-            Status::RolledBack => Exit::RolledBack,
-            Status::Stuck { .. } => Exit::Stuck,
+        // Asked first: a driver that ends in between has written its last event.
+        let driven = journal.holder(run).await?.is_some();
+        let entries = journal.entries(run).await?;
+        let (state, _) = replay(&entries)?;
+        let ending = match state.status {
+            Status::RolledBack => Ending::RolledBack,
+            Status::Stuck { .. } => Ending::Stuck,
             Status::Running
             | Status::AwaitingApproval { .. }
             | Status::AwaitingAnswer { .. }
@@ -61,7 +64,7 @@ async fn follow(journal: &Journal, run: &RunId, context: &Context) -> Result<Exi
             | Status::RollingBack
             | Status::Completed
             | Status::Aborted => {
-                if journal.holder(run).await?.is_none() {
+                if !driven {
                     context
                         .ui
                         .warn("its driver is gone; run this command again to take over");
@@ -71,9 +74,9 @@ async fn follow(journal: &Journal, run: &RunId, context: &Context) -> Result<Exi
                 continue;
             }
         };
-        context
-            .ui
-            .status(format_args!("run {run}: {}", state.status));
-        return Ok(exit);
+        let head = entries.last().map_or(Head::EMPTY, Entry::head);
+        let text = last_words(&ending, run, head, state.is_closed());
+        context.ui.status(text.trim_end());
+        return Ok(ending.exit());
     }
 }

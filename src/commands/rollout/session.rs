@@ -116,19 +116,30 @@ async fn interrupted() -> Option<()> {
 /// Drives to an ending and says it: where it stands, the head, how to go on.
 pub async fn drive(mut engine: Engine<Live, Terminal>, context: &Context) -> Result<Exit> {
     let ending = engine.drive(&mut interrupts()).await?;
-    let text = last_words(&ending, engine.run(), engine.head());
+    let text = last_words(
+        &ending,
+        engine.run(),
+        engine.head(),
+        engine.state().is_closed(),
+    );
+    // With it goes the bar of a bake, which would wipe the last lines away.
+    drop(engine);
     context.ui.status(text.trim_end());
     Ok(ending.exit())
 }
 
 /// The last lines of a session of driving.
-pub fn last_words(ending: &Ending, run: &RunId, head: Head) -> String {
+pub fn last_words(ending: &Ending, run: &RunId, head: Head, closed: bool) -> String {
     let seen = format!("journal head {head}");
     let unwatched = "  nobody watches the triggers until then";
     match ending {
         Ending::Completed => {
             format!("COMPLETED run {run}: every step and criterion holds\n  {seen}\n")
         }
+        Ending::RolledBack if closed => format!(
+            "ROLLED BACK run {run}, and all that was due afterwards is done.\n  {seen}\n  \
+             next   dbctl rollout start       another attempt\n"
+        ),
         Ending::RolledBack => format!(
             "ROLLED BACK run {run}. Postgres keeps all rows.\n  {seen}\n  \
              next   dbctl rollout resume      what is due afterwards, before another attempt\n"

@@ -7,7 +7,7 @@ use super::session::{RunArgs, find_run, open_journal};
 use crate::commands::Context;
 use crate::error::{Exit, Result};
 use crate::rollout::engine::replay;
-use crate::rollout::journal::{Head, RunId};
+use crate::rollout::journal::{Entry, Head, RunId};
 use crate::rollout::machine::{Part, Progress, State, Status, StepState};
 use crate::rollout::ports::last_reason;
 use crate::runbook::model::StepKind;
@@ -73,12 +73,7 @@ pub async fn run(args: StatusArgs, context: &Context) -> Result<Exit> {
         reason: last_reason(&entries).map(str::to_owned),
         holder: journal.holder(&row.run).await?.map(|h| h.holder),
         plan: state.outline.plan.clone(),
-        head: last
-            .map_or(Head::EMPTY, |e| Head {
-                seq: e.record.seq,
-                hash: e.hash,
-            })
-            .to_string(),
+        head: last.map_or(Head::EMPTY, Entry::head).to_string(),
         last_event_ms: last.map_or(0, |e| e.record.at_ms),
         steps: lines(&plan, &state),
         planned: plan,

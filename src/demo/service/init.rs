@@ -25,31 +25,39 @@ pub struct Initialised {
     pub kid: String,
 }
 
-/// Writes an environment file, a signing key (or takes the one in `shared_key`), an admin token
-/// and a state directory under `dir`. Never overwrites: an environment file that is there is an
-/// error before anything is written.
-pub fn init(
-    dir: &Path,
-    name: &str,
-    listen: &str,
-    shared_key: Option<&Path>,
-) -> Result<Initialised> {
+/// Files that an instance has in common with others, instead of new ones of its own.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SharedFiles<'a> {
+    /// A PKCS#8 PEM key.
+    pub signing_key: Option<&'a Path>,
+    /// dbctl knows one admin token for all targets of an environment.
+    pub admin_token: Option<&'a Path>,
+}
+
+/// Writes an environment file, a signing key, an admin token (or takes those of `shared`) and a
+/// state directory under `dir`. Never overwrites: a file that is there is an error before
+/// anything is written.
+pub fn init(dir: &Path, name: &str, listen: &str, shared: SharedFiles<'_>) -> Result<Initialised> {
     let name = instance_name(name)?;
     create_private_dir(dir).doing(Exit::Config, format!("creating {}", dir.display()))?;
     // What the service is told must not depend on where it is started from.
     let dir = std::path::absolute(dir).doing(Exit::Config, "finding the folder")?;
     let env_file = dir.join("service.env");
-    let admin_token_file = dir.join("admin.token");
     let state_dir = dir.join("state");
-    let signing_key_file = match shared_key {
-        Some(path) => std::path::absolute(path).doing(Exit::Config, "finding the signing key")?,
-        None => dir.join("signing-key.pem"),
+    let given_or_ours = |given: Option<&Path>, ours: &str| match given {
+        Some(path) => {
+            std::path::absolute(path).doing(Exit::Config, format!("finding {}", path.display()))
+        }
+        None => Ok(dir.join(ours)),
     };
-    let mut ours = vec![&env_file, &admin_token_file];
-    if shared_key.is_none() {
-        ours.push(&signing_key_file);
-    }
-    if let Some(there) = ours.into_iter().find(|p| p.exists()) {
+    let admin_token_file = given_or_ours(shared.admin_token, "admin.token")?;
+    let signing_key_file = given_or_ours(shared.signing_key, "signing-key.pem")?;
+    let to_be_written = [
+        Some(&env_file),
+        shared.admin_token.is_none().then_some(&admin_token_file),
+        shared.signing_key.is_none().then_some(&signing_key_file),
+    ];
+    if let Some(there) = to_be_written.into_iter().flatten().find(|p| p.exists()) {
         return Err(Problem::new(
             Exit::Config,
             format!("writing {}", there.display()),
@@ -57,7 +65,7 @@ pub fn init(
         )
         .next("choose another folder"));
     }
-    let signing = match shared_key {
+    let signing = match shared.signing_key {
         Some(path) => SigningKey::from_pem_file(path)?,
         None => {
             let key = SigningKey::generate(Algorithm::EdDsa)?;
@@ -65,10 +73,15 @@ pub fn init(
             key
         }
     };
-    let mut token = Zeroizing::new([0_u8; 32]);
-    aws_lc_rs::rand::fill(&mut *token).doing(Exit::Failed, "drawing random bytes")?;
-    let token = Zeroizing::new(URL_SAFE_NO_PAD.encode(*token) + "\n");
-    put(&admin_token_file, token.as_bytes())?;
+    match shared.admin_token {
+        Some(path) => drop(crate::pg::read_secret_line(path, "the admin token")?),
+        None => {
+            let mut token = Zeroizing::new([0_u8; 32]);
+            aws_lc_rs::rand::fill(&mut *token).doing(Exit::Failed, "drawing random bytes")?;
+            let token = Zeroizing::new(URL_SAFE_NO_PAD.encode(*token) + "\n");
+            put(&admin_token_file, token.as_bytes())?;
+        }
+    }
     create_private_dir(&state_dir)
         .doing(Exit::Config, format!("creating {}", state_dir.display()))?;
     let text = env_text(

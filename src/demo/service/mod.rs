@@ -40,7 +40,7 @@ use metrics::{Metrics, Op};
 
 pub use config::{NAMES, ServiceConfig, read_env_file};
 pub use faults::FaultSettings;
-pub use init::{Initialised, init};
+pub use init::{Initialised, SharedFiles, init};
 
 /// The file in the state directory that carry-over leaves for the next start.
 pub const CARRY_FILE: &str = "carry.json";

@@ -82,7 +82,7 @@ impl<W: World, O: Operator> Engine<W, O> {
             lease,
             plan: Arc::new(plan),
             state,
-            head: head_of(&entry),
+            head: entry.head(),
         })
     }
 
@@ -102,9 +102,17 @@ impl<W: World, O: Operator> Engine<W, O> {
                 return Err(Problem::new(
                     Exit::LeaseHeld,
                     format!("taking over run {run}"),
-                    format!("{} drives it (for another {} s unless renewed)", held.holder, held.left.as_secs()),
+                    format!(
+                        "{} drives it (for another {} s unless renewed)",
+                        held.holder,
+                        held.left.as_secs()
+                    ),
                 )
-                .next("dbctl rollout status      shows it; pause, approve and rollback reach its driver"));
+                .next(format!(
+                    "if that process is gone, try again in {} s; pause, approve and rollback reach \
+                     a driver that lives, and rollback does not wait for one that does not",
+                    held.left.as_secs() + 1
+                )));
             }
         };
         let entries = journal.entries(run).await?;
@@ -116,7 +124,7 @@ impl<W: World, O: Operator> Engine<W, O> {
             lease,
             plan: Arc::new(plan),
             state,
-            head: entries.last().map_or(Head::EMPTY, head_of),
+            head: entries.last().map_or(Head::EMPTY, Entry::head),
         };
         engine.input(Input::TakeOver { by: holder }).await?;
         Ok(engine)
@@ -537,7 +545,7 @@ impl<W: World, O: Operator> Engine<W, O> {
                 .await
             {
                 Ok(entry) => {
-                    self.head = head_of(&entry);
+                    self.head = entry.head();
                     self.state = next;
                     self.operator.recorded(&entry, &self.state, &self.plan);
                 }
@@ -580,13 +588,6 @@ impl<W: World, O: Operator> Engine<W, O> {
         if !open && let Some((_, task)) = outside.asking.take() {
             task.abort();
         }
-    }
-}
-
-fn head_of(entry: &Entry) -> Head {
-    Head {
-        seq: entry.record.seq,
-        hash: entry.hash,
     }
 }
 

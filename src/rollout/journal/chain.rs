@@ -120,6 +120,16 @@ pub struct Entry {
     pub hash: Hash,
 }
 
+impl Entry {
+    /// The chain's end, were this its last entry.
+    pub fn head(&self) -> Head {
+        Head {
+            seq: self.record.seq,
+            hash: self.hash,
+        }
+    }
+}
+
 /// The end of a chain: what a witness keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {

@@ -42,13 +42,23 @@ impl PostgresRows {
             "SELECT nonce_scope, reserved_high FROM security.nonce_watermarks WHERE node_name = $1",
         )
         .bind(&self.node);
-        let tops = async { query.fetch_all(&mut *self.db.begin().await?).await };
+        let tops = async {
+            let mut tx = self.db.begin().await?;
+            let tops = query.fetch_all(&mut *tx).await?;
+            tx.commit().await?;
+            Ok(tops)
+        };
         let tops = bounded(STORE, tops).await?;
         let identity = pg::query_scalar(
             "SELECT s.system_identifier || '/' || c.timeline_id \
                FROM pg_control_system() s, pg_control_checkpoint() c",
         );
-        let identity = async { identity.fetch_one(&mut *self.db.begin().await?).await };
+        let identity = async {
+            let mut tx = self.db.begin().await?;
+            let identity = identity.fetch_one(&mut *tx).await?;
+            tx.commit().await?;
+            Ok(identity)
+        };
         let cluster = match bounded(STORE, identity).await {
             Ok(identity) => Some(identity),
             Err(e) => {
@@ -120,7 +130,12 @@ impl PostgresRows {
             "SELECT node_name, nonce_scope, reserved_high, window_size \
                FROM security.nonce_watermarks ORDER BY node_name, nonce_scope",
         );
-        let rows = async { query.fetch_all(&mut *self.db.begin().await?).await };
+        let rows = async {
+            let mut tx = self.db.begin().await?;
+            let rows = query.fetch_all(&mut *tx).await?;
+            tx.commit().await?;
+            Ok(rows)
+        };
         bounded(STORE, rows)
             .await?
             .iter()

@@ -69,7 +69,7 @@ impl PostgresRevocations {
         // A standby may not know the newest revocations, so it cannot say.
         let look = async {
             let mut tx = self.db.begin().await?;
-            pg::query(
+            let row = pg::query(
                 "SELECT pg_is_in_recovery(), \
                         EXISTS (SELECT FROM security.revoked_tokens WHERE token_id = $1), \
                         EXISTS (SELECT FROM security.revoked_sessions WHERE session_id = $2)",
@@ -77,7 +77,9 @@ impl PostgresRevocations {
             .bind(token_id)
             .bind(session_id)
             .fetch_one(&mut *tx)
-            .await
+            .await?;
+            tx.commit().await?;
+            Ok(row)
         };
         let row = bounded(STORE, look).await?;
         let read = |i: usize| {
@@ -121,6 +123,7 @@ impl PostgresRevocations {
         let mut tx = bounded(STORE, self.db.begin()).await?;
         let tokens = entries(&mut tx, TOKENS).await.map_err(fail)?;
         let sessions = entries(&mut tx, SESSIONS).await.map_err(fail)?;
+        tx.commit().await.map_err(fail)?;
         Ok((
             tokens
                 .into_iter()
