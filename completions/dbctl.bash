@@ -1427,7 +1427,7 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__service__subcmd__init)
-            opts="-v -h --name --listen --signing-key --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            opts="-v -h --name --listen --signing-key --admin-token --config --env --database-url --password-file --format --no-input --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1442,6 +1442,10 @@ _dbctl() {
                     return 0
                     ;;
                 --signing-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --admin-token)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

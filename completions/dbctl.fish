@@ -511,6 +511,7 @@ complete -c dbctl -n "__fish_dbctl_using_subcommand service; and __fish_seen_sub
 complete -c dbctl -n "__fish_dbctl_using_subcommand service; and __fish_seen_subcommand_from init" -l name -d 'Name of the instance, different from every other\'s' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand service; and __fish_seen_subcommand_from init" -l listen -d 'Address that it will serve on' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand service; and __fish_seen_subcommand_from init" -l signing-key -d 'Sign with this PKCS#8 PEM key, which other instances have too, instead of a new one' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand service; and __fish_seen_subcommand_from init" -l admin-token -d 'Admit whoever knows the token in this file, which other instances have too: dbctl uses one for all targets of an environment' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand service; and __fish_seen_subcommand_from init" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand service; and __fish_seen_subcommand_from init" -l env -d 'Environment of the settings file, such as staging or production' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand service; and __fish_seen_subcommand_from init" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r

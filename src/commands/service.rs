@@ -52,7 +52,7 @@ struct RunArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  dbctl service init auth-1 --name auth-1 --listen 127.0.0.1:8101\n  \
-    dbctl service init b --name b --listen localhost:8102 --admin-token auth-1/admin.token"
+    dbctl service init b --name b --listen localhost:8102 --admin-token a/token"
 )]
 struct InitArgs {
     /// Folder to write into; it is made where it is missing

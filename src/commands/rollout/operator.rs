@@ -140,7 +140,12 @@ impl Operator for Terminal {
             return;
         }
         if let Some(text) = line(&entry.record.event, plan, state) {
-            self.say(&format!("{}  {text}", clock_time(entry.record.at_ms)));
+            let mut screen = self.ui.status_screen();
+            let time = format!("{}  ", clock_time(entry.record.at_ms));
+            screen
+                .hanging(&time, &text)
+                .expect("writing to a string cannot fail");
+            self.say(screen.into_string().trim_end());
         }
         self.follow_bake(state, plan);
     }
