@@ -38,10 +38,19 @@ impl Terminal {
     }
 
     async fn typed(&self, question: &str) -> Option<String> {
-        self.ui
-            .ask_line(question)
-            .await
-            .map(|line| line.trim().to_owned())
+        let open = OpenQuestion(&self.ui);
+        let line = self.ui.ask_line(question).await;
+        std::mem::forget(open);
+        line.map(|line| line.trim().to_owned())
+    }
+}
+
+/// Left without an answer: what is said next begins on a line of its own.
+struct OpenQuestion<'a>(&'a Ui);
+
+impl Drop for OpenQuestion<'_> {
+    fn drop(&mut self) {
+        self.0.status("");
     }
 }
 
@@ -125,7 +134,7 @@ impl Operator for Terminal {
         if !self.ui.can_ask() {
             return Said::NobodyThere;
         }
-        let question = "Paused; triggers are still watched. Type resume or rollback; anything else leaves the run as it is: ";
+        let question = "Paused. Type resume or rollback; anything else leaves the run as it is: ";
         match self.typed(question).await.as_deref() {
             Some("resume") => Said::Yes,
             Some("rollback") => Said::Rollback,

@@ -181,9 +181,13 @@ fn of_results(results: &[CheckResult]) -> Done {
     let wrong: Vec<String> = results
         .iter()
         .filter(|r| r.verdict != Verdict::Pass)
-        .map(|r| match r.subject.as_str() {
-            "" => format!("{}: {}", r.name, r.summary),
-            subject => format!("{} on {subject}: {}", r.name, r.summary),
+        .map(|r| {
+            let next = r.next.iter().map(|next| format!(" (next: {next})"));
+            let next: String = next.collect();
+            match r.subject.as_str() {
+                "" => format!("{}: {}{next}", r.name, r.summary),
+                subject => format!("{} on {subject}: {}{next}", r.name, r.summary),
+            }
         })
         .collect();
     match Verdict::worst(results.iter().map(|r| r.verdict)) {
