@@ -12,7 +12,7 @@ use dbctl::rollout::machine::{
 };
 use proptest::prelude::*;
 
-const PLAN: &str = "the plan";
+pub const PLAN: &str = "the plan";
 const BY: &str = "me";
 
 fn step(id: &str, phase: usize, class: Class, flips: bool) -> StepOutline {
@@ -72,7 +72,7 @@ fn outline() -> Outline {
 }
 
 /// Smaller plans that together hold every class and part: small enough to be explored wholly.
-fn small_outlines() -> Vec<Outline> {
+pub fn small_outlines() -> Vec<Outline> {
     let whole = outline();
     let pick = |steps: &[StepOutline], ids: &[&str]| -> Vec<StepOutline> {
         ids.iter()
@@ -104,7 +104,7 @@ fn started() -> Event {
     starting(outline())
 }
 
-fn starting(outline: Outline) -> Event {
+pub fn starting(outline: Outline) -> Event {
     Event::Started {
         by: BY.into(),
         outline,
@@ -208,7 +208,7 @@ fn all_steps(state: &State) -> Vec<StepRef> {
         .collect()
 }
 
-fn now_for(state: &State) -> u64 {
+pub fn now_for(state: &State) -> u64 {
     1000 + state.bake.as_ref().and_then(|b| b.last_at_ms).unwrap_or(0)
 }
 

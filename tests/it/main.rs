@@ -15,6 +15,7 @@ mod keys;
 mod machine;
 mod metrics;
 mod migrate;
+mod model;
 mod nonces;
 mod preflight;
 mod resolver;

@@ -1,0 +1,88 @@
+//! The machine among its surroundings, checked with stateright: docs/model.md says what is
+//! explored, what is assumed and what is not proven.
+
+mod world;
+
+use stateright::{Checker as _, HasDiscoveries, Model as _};
+
+use crate::machine::small_outlines;
+use world::{Bounds, Defect, Rollout};
+
+const BOUNDS: Bounds = Bounds {
+    drivings: 2,
+    words: 2,
+    attempts: 2,
+    looks: 2,
+};
+
+/// The properties that must hold everywhere, by the names that docs/model.md has.
+const ALWAYS: [&str; 9] = [
+    "P4 one driver writes",
+    "P5 no effect happens twice",
+    "P5 intent is on disk before an effect",
+    "P6 no gate passes unseen",
+    "P7 a rollback is one word away",
+    "P8 the journal gives the driver's state",
+    "no forward effect in a rollback",
+    "an approval is for this plan",
+    "a run goes on, ends or is visibly stuck",
+];
+
+#[test]
+fn two_operators_crashes_and_faults_break_no_promise() {
+    let mut reached = std::collections::BTreeSet::new();
+    for outline in small_outlines() {
+        let steps: Vec<&str> = outline.forward.iter().map(|s| s.id.as_str()).collect();
+        let steps = steps.join(", ");
+        let model = Rollout {
+            outline: outline.clone(),
+            bounds: BOUNDS,
+            defect: None,
+        };
+        let checked = model.checker().threads(2).spawn_bfs().join();
+        for name in ALWAYS {
+            if let Some(path) = checked.discovery(name) {
+                panic!("{steps}: {name}\n{:#?}", path.into_actions());
+            }
+        }
+        reached.extend(checked.discoveries().into_keys());
+        eprintln!("{steps}: {} states", checked.unique_state_count());
+    }
+    let endings = ["completed", "paused in doubt", "rolled back", "stuck"];
+    assert_eq!(Vec::from_iter(reached), endings);
+}
+
+#[test]
+fn each_property_is_able_to_fail() {
+    let seeded = [
+        (Defect::StoreIgnoresTheToken, ALWAYS[0]),
+        (Defect::ProbeDoesNotWait, ALWAYS[1]),
+        (Defect::DoubtIsForgotten, ALWAYS[1]),
+        (Defect::EffectBeforeIntent, ALWAYS[2]),
+        (Defect::NoDataPasses, ALWAYS[3]),
+        (Defect::PausedIsDeaf, ALWAYS[4]),
+        (Defect::UnrecordedChange, ALWAYS[5]),
+        (Defect::EffectSurvivesRollback, ALWAYS[6]),
+        (Defect::AnyPlanWillDo, ALWAYS[7]),
+        (Defect::StuckInSilence, ALWAYS[8]),
+    ];
+    for name in ALWAYS {
+        assert!(
+            seeded.iter().any(|(_, n)| *n == name),
+            "no defect for {name}"
+        );
+    }
+    for (defect, name) in seeded {
+        let found = small_outlines().into_iter().any(|outline| {
+            let model = Rollout {
+                outline,
+                bounds: BOUNDS,
+                defect: Some(defect),
+            };
+            let until = HasDiscoveries::AnyOf([name].into());
+            let checker = model.checker().threads(2).finish_when(until);
+            checker.spawn_bfs().join().discovery(name).is_some()
+        });
+        assert!(found, "{defect:?} is not found by: {name}");
+    }
+}
