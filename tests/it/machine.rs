@@ -155,15 +155,7 @@ fn inputs(state: &State) -> Vec<Input> {
         });
     }
     for verdict in Verdict::ALL {
-        inputs.push(Input::Look {
-            readings: vec![Reading {
-                gate: "errors".into(),
-                verdict,
-                warming: false,
-                why: why(),
-                evidence: serde_json::Value::Null,
-            }],
-        });
+        inputs.push(look(verdict));
     }
     for at in all_steps(state) {
         for yes in [true, false] {
@@ -199,6 +191,19 @@ fn inputs(state: &State) -> Vec<Input> {
         }
     }
     inputs
+}
+
+/// The gate of a bake was looked at.
+pub fn look(verdict: Verdict) -> Input {
+    Input::Look {
+        readings: vec![Reading {
+            gate: "errors".into(),
+            verdict,
+            warming: false,
+            why: "seen".into(),
+            evidence: serde_json::Value::Null,
+        }],
+    }
 }
 
 fn all_steps(state: &State) -> Vec<StepRef> {

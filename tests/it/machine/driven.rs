@@ -2,10 +2,10 @@
 
 use dbctl::check::Verdict;
 use dbctl::rollout::machine::{
-    Class, Input, Outcome, Part, PausedBy, Reading, State, Status, StepRef, decide,
+    Class, Input, Outcome, Part, PausedBy, State, Status, StepRef, decide,
 };
 
-use super::{BY, PLAN, now_for, started};
+use super::{BY, PLAN, look, now_for, started};
 
 /// Drives a run by ticks, with `reply` answering effects; returns the final state.
 fn drive(mut state: State, mut reply: impl FnMut(&State) -> Option<Input>) -> State {
@@ -28,18 +28,6 @@ fn drive(mut state: State, mut reply: impl FnMut(&State) -> Option<Input>) -> St
     state
 }
 
-fn reading(verdict: Verdict) -> Input {
-    Input::Look {
-        readings: vec![Reading {
-            gate: "errors".into(),
-            verdict,
-            warming: false,
-            why: "seen".into(),
-            evidence: serde_json::Value::Null,
-        }],
-    }
-}
-
 /// Everything goes well, with gates answering `verdict`.
 fn fair_wind(verdict: Verdict) -> impl FnMut(&State) -> Option<Input> {
     move |state| {
@@ -51,7 +39,7 @@ fn fair_wind(verdict: Verdict) -> impl FnMut(&State) -> Option<Input> {
             });
         }
         if state.baking().is_some() {
-            return Some(reading(verdict));
+            return Some(look(verdict));
         }
         let step = state.in_flight()?;
         let attempt = state.step(step)?.attempts;
@@ -107,7 +95,7 @@ fn time_that_nobody_observed_is_not_bake_time() {
         }
     });
     for now in [1_000, 1_800, 100_000, 100_100] {
-        let decision = decide(&state, now, reading(Verdict::Pass)).expect("a look is taken");
+        let decision = decide(&state, now, look(Verdict::Pass)).expect("a look is taken");
         for event in &decision.events {
             state.apply(event).expect("legal");
         }

@@ -4,11 +4,11 @@
 use dbctl::check::Verdict;
 use dbctl::rollout::machine::{
     Class, Decision, Effect, Event, Found, Input, Outcome, Outline, Part, PausedBy, Progress,
-    Reading, State, Status, StepRef, decide,
+    State, Status, StepRef, decide,
 };
 use stateright::{Model, Property};
 
-use crate::machine::{PLAN, now_for, starting};
+use crate::machine::{PLAN, look, now_for, starting};
 
 /// What may be wrong on purpose, so that each property is known to be able to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -322,19 +322,6 @@ impl System {
     fn driving(&self) -> impl Iterator<Item = &Driver> {
         let drivers = self.drivers.iter().flatten();
         drivers.filter(|d| d.token == self.token && self.holder.is_some())
-    }
-}
-
-/// The gates were looked at.
-fn look(verdict: Verdict) -> Input {
-    Input::Look {
-        readings: vec![Reading {
-            gate: "errors".into(),
-            verdict,
-            warming: false,
-            why: String::new(),
-            evidence: serde_json::Value::Null,
-        }],
     }
 }
 
