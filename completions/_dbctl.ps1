@@ -524,6 +524,8 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
         'dbctl;rollout;log' {
             [CompletionResult]::new('--run', '--run', [CompletionResultType]::ParameterName, 'The run; without it the one under way, else the newest')
             [CompletionResult]::new('--expect-head', '--expect-head', [CompletionResultType]::ParameterName, 'Fail unless the journal holds this entry: SEQ:HASH, as it was printed')
+            [CompletionResult]::new('--export', '--export', [CompletionResultType]::ParameterName, 'Write the run''s events to a new file, to be kept and checked elsewhere')
+            [CompletionResult]::new('--verify', '--verify', [CompletionResultType]::ParameterName, 'Only say whether the chain is intact; of an exported FILE, on any machine')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
             [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)')

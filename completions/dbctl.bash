@@ -949,7 +949,7 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__rollout__subcmd__log)
-            opts="-v -h --run --expect-head --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            opts="-v -h --run --expect-head --export --verify --config --env --database-url --password-file --format --no-input --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -960,6 +960,14 @@ _dbctl() {
                     return 0
                     ;;
                 --expect-head)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --export)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --verify)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -467,6 +467,8 @@ complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_sub
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from rollback" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from log" -l run -d 'The run; without it the one under way, else the newest' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from log" -l expect-head -d 'Fail unless the journal holds this entry: SEQ:HASH, as it was printed' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from log" -l export -d 'Write the run\'s events to a new file, to be kept and checked elsewhere' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from log" -l verify -d 'Only say whether the chain is intact; of an exported FILE, on any machine' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from log" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from log" -l env -d 'Environment of the settings file, such as staging or production' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from log" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r

@@ -12,6 +12,7 @@ mod house;
 mod in_process;
 mod journal;
 mod keys;
+mod log;
 mod machine;
 mod metrics;
 mod migrate;

@@ -17,7 +17,7 @@ const STEPS: usize = 8;
 
 /// A folder with a runbook of programs that each leave one line: a line that stands there twice
 /// is an effect that happened twice.
-fn programs() -> tempfile::TempDir {
+pub fn programs() -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let mut runbook = String::from("# Programs\n\n## Steps\n\nEach leaves a line.\n\n");
     for n in 0..STEPS {

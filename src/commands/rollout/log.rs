@@ -1,4 +1,5 @@
 use std::fmt::{self, Write as _};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
@@ -8,7 +9,7 @@ use super::operator::line;
 use super::session::{RunArgs, find_run, open_journal};
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
-use crate::rollout::journal::{Entry, Head, RunId};
+use crate::rollout::journal::{Entry, Head, RunId, export, import};
 use crate::rollout::machine::State;
 use crate::runbook::plan::Plan;
 use crate::ui::{Report, Screen, clock_time};
@@ -20,13 +21,20 @@ not show a cut tail: compare with a head that an approval or a stop printed.
 
 Example:
   dbctl rollout log
-  dbctl rollout log --run 7f3c1a")]
+  dbctl rollout log --run 7f3c1a --export incident.jsonl
+  dbctl rollout log --verify incident.jsonl")]
 pub struct LogArgs {
     #[command(flatten)]
     run: RunArgs,
     /// Fail unless the journal holds this entry: SEQ:HASH, as it was printed
     #[arg(long, value_name = "SEQ:HASH")]
     expect_head: Option<Head>,
+    /// Write the run's events to a new file, to be kept and checked elsewhere
+    #[arg(long, value_name = "FILE")]
+    export: Option<PathBuf>,
+    /// Only say whether the chain is intact; of an exported FILE, on any machine
+    #[arg(long, value_name = "FILE", num_args = 0..=1, conflicts_with = "export")]
+    verify: Option<Option<PathBuf>>,
 }
 
 #[derive(Serialize)]
@@ -39,12 +47,21 @@ struct LogReport {
     entries: Vec<Entry>,
     #[serde(skip)]
     plan: Plan,
+    /// Only whether the chain is intact.
+    #[serde(skip)]
+    brief: bool,
 }
 
 pub async fn run(args: LogArgs, context: &Context) -> Result<Exit> {
-    let journal = open_journal(context).await?;
-    let row = find_run(&journal, &args.run).await?;
-    let entries = journal.entries(&row.run).await?;
+    let (run, entries) = match &args.verify {
+        Some(Some(file)) => import(file)?,
+        Some(None) | None => {
+            let journal = open_journal(context).await?;
+            let row = find_run(&journal, &args.run).await?;
+            let entries = journal.entries(&row.run).await?;
+            (row.run, entries)
+        }
+    };
     let (_, plan) = crate::rollout::engine::replay(&entries)?;
     if let Some(expected) = args.expect_head {
         let holds = entries
@@ -53,23 +70,29 @@ pub async fn run(args: LogArgs, context: &Context) -> Result<Exit> {
         if !holds {
             return Err(Problem::new(
                 Exit::JournalBroken,
-                format!("checking run {} against {expected}", row.run),
+                format!("checking run {run} against {expected}"),
                 "the journal does not hold that entry: its end was cut, or it was rewritten",
             )
             .next("trust the copy of the head, not this journal"));
         }
     }
-    let head = entries.last().map_or(Head::EMPTY, |e| Head {
-        seq: e.record.seq,
-        hash: e.hash,
-    });
+    if let Some(file) = &args.export {
+        export(file, &run, &entries)?;
+        context.ui.status(format_args!(
+            "{} events of run {run} are in {}; dbctl rollout log --verify FILE checks them anywhere",
+            entries.len(),
+            file.display()
+        ));
+    }
+    let head = entries.last().map_or(Head::EMPTY, Entry::head);
     let raw = |e: &Entry| RawValue::from_string(e.body.clone()).expect("the body was parsed");
     context.ui.report(&LogReport {
-        run: row.run,
+        run,
         head: head.to_string(),
         events: entries.iter().map(raw).collect(),
         entries,
         plan,
+        brief: args.verify.is_some() || args.export.is_some(),
     })?;
     Ok(Exit::Ok)
 }
@@ -85,7 +108,7 @@ impl Report for LogReport {
         else {
             return writeln!(out, "run {}: no events", self.run);
         };
-        for entry in &self.entries {
+        for entry in self.entries.iter().take_while(|_| !self.brief) {
             // The first one made the state; the others were replayed before and are legal.
             let _ = state.apply(&entry.record.event);
             if let Some(text) = line(&entry.record.event, &self.plan, &state) {

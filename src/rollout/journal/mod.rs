@@ -6,7 +6,9 @@
 //! copy of it elsewhere is the witness.
 
 mod chain;
+mod export;
 mod sqlite;
 
 pub use chain::{Broken, Entry, Hash, Head, Record, RunId, seal, verify};
+pub use export::{export, import};
 pub use sqlite::{AppendError, Journal, Request, RequestKind, RunRow};
