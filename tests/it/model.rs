@@ -1,6 +1,7 @@
 //! The machine among its surroundings, checked with stateright: docs/model.md says what is
 //! explored, what is assumed and what is not proven.
 
+mod properties;
 mod world;
 
 use stateright::{Checker as _, HasDiscoveries, Model as _};

@@ -3,11 +3,12 @@
 
 use dbctl::check::Verdict;
 use dbctl::rollout::machine::{
-    Class, Decision, Effect, Event, Found, Input, Outcome, Outline, Part, PausedBy, Progress,
-    State, Status, StepRef, decide,
+    Class, Decision, Effect, Event, Found, Input, Outcome, Outline, Part, Progress, State, Status,
+    StepRef, decide,
 };
 use stateright::{Model, Property};
 
+use super::properties;
 use crate::machine::{PLAN, look, now_for, starting};
 
 /// What may be wrong on purpose, so that each property is known to be able to fail.
@@ -66,23 +67,23 @@ pub struct System {
     /// Programs that outlived their driver and still run.
     orphan: Option<Running>,
     /// How often the effect of each forward step happened.
-    happened: Vec<u8>,
+    pub happened: Vec<u8>,
     drivings: u8,
     words: u8,
     /// A promise was broken on the way here.
-    broken: Option<Broken>,
+    pub broken: Option<Broken>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Driver {
     pub state: State,
     token: u8,
-    running: Option<Running>,
+    pub running: Option<Running>,
 }
 
 /// An effect, a check or a probe under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Running {
+pub struct Running {
     step: StepRef,
     attempt: u32,
     probes: bool,
@@ -91,7 +92,7 @@ struct Running {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Broken {
+pub enum Broken {
     /// A bake passed on something else than a pass of its gate.
     PassedUnseen,
     /// The world changed for a step that the journal knows nothing of.
@@ -147,7 +148,7 @@ impl Rollout {
         outline.is_some_and(|s| s.class == Class::Effect && !s.repeatable)
     }
 
-    fn decide(&self, state: &State, input: &Input) -> Option<Decision> {
+    pub fn decide(&self, state: &State, input: &Input) -> Option<Decision> {
         let mut input = input.clone();
         match &mut input {
             Input::Look { readings } if self.is(Defect::NoDataPasses) => {
@@ -319,7 +320,7 @@ impl System {
     }
 
     /// Drivers whose lease is good.
-    fn driving(&self) -> impl Iterator<Item = &Driver> {
+    pub fn driving(&self) -> impl Iterator<Item = &Driver> {
         let drivers = self.drivers.iter().flatten();
         drivers.filter(|d| d.token == self.token && self.holder.is_some())
     }
@@ -536,75 +537,7 @@ impl Model for Rollout {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![
-            Property::always("P4 one driver writes", |_, s: &System| {
-                s.broken != Some(Broken::StaleWrite)
-            }),
-            Property::always("P5 no effect happens twice", |m: &Rollout, s: &System| {
-                let steps = m.outline.forward.iter().zip(&s.happened);
-                steps
-                    .into_iter()
-                    .all(|(step, n)| step.repeatable || *n <= 1)
-            }),
-            Property::always("P5 intent is on disk before an effect", |_, s: &System| {
-                s.broken != Some(Broken::NoIntent)
-            }),
-            Property::always("P6 no gate passes unseen", |_, s: &System| {
-                s.broken != Some(Broken::PassedUnseen)
-            }),
-            Property::always(
-                "P7 a rollback is one word away",
-                |m: &Rollout, s: &System| {
-                    let why = || "now".to_owned();
-                    s.driving().all(|d| {
-                        let asked = Input::Rollback {
-                            by: why(),
-                            why: why(),
-                        };
-                        let done =
-                            matches!(d.state.status, Status::RollingBack | Status::RolledBack);
-                        done || !d.state.flipped || m.decide(&d.state, &asked).is_some()
-                    })
-                },
-            ),
-            Property::always(
-                "P8 the journal gives the driver's state",
-                |_, s: &System| s.driving().all(|d| d.state == s.journal),
-            ),
-            Property::always("no forward effect in a rollback", |_, s: &System| {
-                s.broken != Some(Broken::ForwardInRollback)
-            }),
-            Property::always("an approval is for this plan", |_, s: &System| {
-                s.broken != Some(Broken::OtherPlan)
-            }),
-            Property::always(
-                "a run goes on, ends or is visibly stuck",
-                |m: &Rollout, s: &System| {
-                    s.driving().all(|d| {
-                        let moves = matches!(d.state.status, Status::Running | Status::RollingBack);
-                        let next = m.decide(&d.state, &Input::Tick);
-                        let next = next.is_some_and(|n| !n.events.is_empty() || n.effect.is_some());
-                        !moves || d.running.is_some() || d.state.baking().is_some() || next
-                    })
-                },
-            ),
-            // Nothing above would be worth much if these could not be reached.
-            Property::sometimes("completed", |_, s: &System| {
-                s.journal.status == Status::Completed
-            }),
-            Property::sometimes("rolled back", |_, s: &System| {
-                s.journal.status == Status::RolledBack
-            }),
-            Property::sometimes("stuck", |_, s: &System| {
-                matches!(s.journal.status, Status::Stuck { .. })
-            }),
-            Property::sometimes("paused in doubt", |_, s: &System| {
-                s.journal.status
-                    == (Status::Paused {
-                        by: PausedBy::Doubt,
-                    })
-            }),
-        ]
+        properties::all()
     }
 
     fn within_boundary(&self, system: &System) -> bool {
