@@ -30,6 +30,14 @@ pub fn create(dir: &Path, name: &str) -> Result<PathBuf> {
         )
         .next("use letters, digits and _, for example: dbctl migrate new add_orders"));
     }
+    // The first migration makes its folder; one in a folder that is not there is a typing error.
+    match std::fs::create_dir(dir) {
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
+            return Err(Problem::new(Exit::Config, doing, e)
+                .next("--dir names the folder; only its last part is made"));
+        }
+        Ok(()) | Err(_) => {}
+    }
     let files = files::load(&Source::Dir(dir.to_owned()))?;
     let last = files.last();
     let version = match last.map_or(0, |f| f.version()).checked_add(1) {

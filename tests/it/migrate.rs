@@ -450,10 +450,10 @@ fn a_new_migration_gets_the_next_number_and_overwrites_nothing() {
     assert_eq!((seen.code, &*seen.stdout), (0, "m/V008__add_orders.sql\n"));
     assert_eq!(new("add orders").stdout, "m/V009__add_orders.sql\n");
     assert_eq!(new("../evil").code, 2);
-    assert_eq!(
-        run(dir.path(), &["migrate", "new", "a", "--dir", "nowhere"]).code,
-        3
-    );
+    // The first one makes its folder, but no path of folders.
+    let first = |folder: &str| run(dir.path(), &["migrate", "new", "a", "--dir", folder]);
+    assert_eq!(first("fresh").stdout, "fresh/V0001__a.sql\n");
+    assert_eq!(first("no/where").code, 3);
     let seen = run(
         dir.path(),
         &["migrate", "validate", "--dir", "m", "--scratch", "native"],

@@ -71,7 +71,13 @@ impl ServiceConfig {
             let mut values = pairs.iter().rev().filter(|(name, _)| *name == wanted);
             values.next().map(|(_, v)| *v).filter(|v| !v.is_empty())
         };
-        let need = |name: &str| get(name).ok_or_else(|| wrong(name, "it is not set"));
+        let need = |name: &str| {
+            get(name).ok_or_else(|| {
+                wrong(name, "it is not set").next(
+                    "dbctl service init writes a file that says all of it, for --env-file FILE",
+                )
+            })
+        };
         let or = |name: &str, default: &str| get(name).unwrap_or(default).to_owned();
         let path = |name: &str| get(name).map(PathBuf::from);
         let window = or("SERVICE_NONCE_WINDOW", "1000");
