@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
-use sqlx::{ConnectOptions, Connection, Executor, Postgres, Transaction};
+use sqlx::{ConnectOptions, Connection, Executor, Postgres, SqlSafeStr, Transaction};
 
 use super::query_scalar;
 use crate::error::{Chain, Doing, Exit, Problem, Result};
@@ -113,7 +113,7 @@ impl Database {
     /// It may be dropped at any point: sqlx's own `begin` (0.9.0) must not be, it would give a
     /// connection back to the pool with the transaction open and unknown to it, and what others
     /// write on that connection is lost (<https://github.com/transact-rs/sqlx/issues/4393>). So
-    /// it runs to its end in a task of its own.
+    /// that part runs to its end in a task of its own.
     ///
     /// End it with `commit`, also where it only read: one that is dropped keeps its connection
     /// for another 40 ms (two small writes one after the other, and sqlx leaves Nagle's algorithm
@@ -127,8 +127,11 @@ impl Database {
         &self,
         statement: &'static str,
     ) -> sqlx::Result<Transaction<'static, Postgres>> {
-        let pool = self.pool.clone();
-        match tokio::spawn(async move { pool.begin_with(statement).await }).await {
+        // Waiting for a connection may be given up, or a database that was gone for a while would
+        // have to serve everybody who has long left.
+        let connection = self.pool.acquire().await?;
+        let begin = Transaction::begin(connection, Some(statement.into_sql_str()));
+        match tokio::spawn(begin).await {
             Ok(begun) => begun,
             // The runtime is going down.
             Err(_) => Err(sqlx::Error::WorkerCrashed),

@@ -45,6 +45,27 @@ async fn a_transaction_that_was_given_up_while_it_began_takes_nothing_with_it() 
     assert_eq!(db.psql("SELECT count(*) FROM kept"), "40");
 }
 
+/// Those who gave up waiting for a connection are not served after all.
+#[tokio::test]
+async fn whoever_gave_up_waiting_for_a_connection_takes_nobodys_place() {
+    let db = Server::get().fresh_database();
+    let pool = database(&db.url, 1);
+    let held = pool.begin().await.expect("the only connection");
+    for _ in 0..1_000 {
+        let mut begin = Box::pin(pool.begin());
+        let polled = futures_util::poll!(begin.as_mut());
+        assert!(polled.is_pending(), "there is no other connection");
+    }
+    held.commit().await.expect("committed");
+    let begun = pool.begin().await.expect("the connection is free");
+    begun.commit().await.expect("committed");
+    let begun = "SELECT xact_commit + xact_rollback FROM pg_stat_database \
+                  WHERE datname = current_database()";
+    pool.pool().close().await;
+    let begun: i64 = db.psql(begun).parse().expect("a number");
+    assert!(begun < 100, "{begun} transactions");
+}
+
 /// Behind a transaction pooler every transaction may run on another connection.
 #[test]
 fn everything_works_through_pgbouncer_in_transaction_mode_and_leaves_no_statement() {
