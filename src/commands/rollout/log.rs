@@ -54,7 +54,15 @@ struct LogReport {
 
 pub async fn run(args: LogArgs, context: &Context) -> Result<Exit> {
     let (run, entries) = match &args.verify {
-        Some(Some(file)) => import(file)?,
+        Some(Some(file)) => {
+            let (run, entries) = import(file)?;
+            if args.run.run.as_ref().is_some_and(|wanted| *wanted != run) {
+                let cause = format!("it holds run {run}");
+                let doing = format!("checking {}", file.display());
+                return Err(Problem::new(Exit::Usage, doing, cause).next("leave --run out"));
+            }
+            (run, entries)
+        }
         Some(None) | None => {
             let journal = open_journal(context).await?;
             let row = find_run(&journal, &args.run).await?;
