@@ -121,7 +121,7 @@ impl Report for LogReport {
             let _ = state.apply(&entry.record.event);
             if let Some(text) = line(&entry.record.event, &self.plan, &state) {
                 let (seq, at) = (entry.record.seq, clock_time(entry.record.at_ms));
-                writeln!(out, "{seq:>5}  {at}  {text}")?;
+                out.hanging(&format!("{seq:>5}  {at}  "), &text)?;
             }
         }
         let observations = self.entries.len();

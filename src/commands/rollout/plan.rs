@@ -78,10 +78,9 @@ impl Report for Shown<'_> {
                 step(out, planned)?;
             }
         }
-        writeln!(
-            out,
-            "\nrollback · by a trigger, a failed gate or a person; asks nothing"
-        )?;
+        writeln!(out)?;
+        let by = "by a trigger, a failed gate or a person; asks nothing";
+        out.hanging("rollback · ", by)?;
         for planned in &plan.rollback {
             step(out, planned)?;
         }
@@ -91,11 +90,12 @@ impl Report for Shown<'_> {
                 step(out, planned)?;
             }
         }
-        writeln!(
-            out,
-            "\nnot undone by a rollback: migrations, seeded keys, rows in Postgres,"
-        )?;
-        writeln!(out, "and skipped nonces (at most a few windows a node)")
+        writeln!(out)?;
+        out.wrapped(
+            0,
+            "not undone by a rollback: migrations, seeded keys, rows in Postgres, \
+             and skipped nonces (at most a few windows a node)",
+        )
     }
 }
 

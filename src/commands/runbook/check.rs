@@ -133,7 +133,7 @@ impl Report for Checked<'_> {
             "criteria",
             out,
         )?;
-        writeln!(out, "{}", self.last_line())
+        out.hanging("", &self.last_line())
     }
 }
 
