@@ -22,6 +22,7 @@ use std::path::Path;
 use self::bindings::{Draft, Part, StepDraft};
 use self::document::Document;
 use self::mistakes::Mistakes;
+pub use self::mistakes::nearest;
 use self::model::{Runbook, Step};
 pub use self::steps::{KINDS as STEP_KINDS, SMOKE_CHECKS};
 use crate::error::{Doing, Exit, Problem, Result};

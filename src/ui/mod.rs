@@ -149,6 +149,14 @@ impl Ui {
         }
     }
 
+    /// The same, but nobody is ever asked, as with `--no-input`.
+    pub fn unattended(&self) -> Self {
+        Self {
+            no_input: true,
+            ..self.clone()
+        }
+    }
+
     /// A screen for stdout.
     pub fn screen(&self) -> Screen {
         Screen::new(self.color_out, width())

@@ -18,6 +18,7 @@ mod metrics;
 mod migrate;
 mod model;
 mod nonces;
+mod pipeline;
 mod preflight;
 mod resolver;
 mod rollout;

@@ -8,9 +8,12 @@ mod reach;
 mod request;
 mod resume;
 mod rollback;
+mod run;
 mod session;
 mod start;
 mod status;
+mod until;
+mod wait;
 pub mod world;
 
 use clap::{Args, Subcommand};
@@ -44,6 +47,10 @@ enum RolloutCommand {
     Status(status::StatusArgs),
     /// Drive a run on: after a pause, a Ctrl-C, a crash, or what is due after a rollback
     Resume(resume::ResumeArgs),
+    /// Begin a run, or drive the open one on, and never ask: for pipelines
+    Run(run::RunArgs),
+    /// Wait until a run stands where nothing happens by itself; drives nothing
+    Wait(wait::WaitArgs),
     /// Let the run enter the phase that it waits for
     Approve(approve::ApproveArgs),
     /// Stop advancing and keep everything as it is
@@ -67,6 +74,8 @@ pub async fn run(args: RolloutArgs, context: &Context) -> Result<Exit> {
         RolloutCommand::Start(args) => start::run(args, context).await,
         RolloutCommand::Status(args) => status::run(args, context).await,
         RolloutCommand::Resume(args) => resume::run(args, context).await,
+        RolloutCommand::Run(args) => run::run(args, context).await,
+        RolloutCommand::Wait(args) => wait::run(args, context).await,
         RolloutCommand::Approve(args) => approve::run(args, context).await,
         RolloutCommand::Pause(args) => request::pause(args, context).await,
         RolloutCommand::Abort(args) => request::abort(args, context).await,

@@ -8,6 +8,7 @@ use super::world::Live;
 use crate::commands::Context;
 use crate::error::{Exit, Result};
 use crate::rollout::engine::Engine;
+use crate::rollout::journal::{Journal, RunId};
 use crate::rollout::lease;
 use crate::rollout::machine::{Input, Status};
 
@@ -29,9 +30,25 @@ pub struct ResumeArgs {
 pub async fn run(args: ResumeArgs, context: &Context) -> Result<Exit> {
     let journal = open_journal(context).await?;
     let row = find_run(&journal, &args.run).await?;
+    let mut engine = take_up(journal, &row.run, args.confirm, context).await?;
+    go_on(&mut engine).await?;
+    drive(engine, context).await
+}
+
+/// Takes a run over that nobody drives.
+pub async fn take_up(
+    journal: Journal,
+    run: &RunId,
+    confirm: Option<String>,
+    context: &Context,
+) -> Result<Engine<Live, Terminal>> {
     let world = Arc::new(Live::new(context)?);
-    let operator = Arc::new(Terminal::new(context.ui.clone(), args.confirm));
-    let mut engine = Engine::resume(world, operator, journal, &row.run, false).await?;
+    let operator = Arc::new(Terminal::new(context.ui.clone(), confirm));
+    Engine::resume(world, operator, journal, run, false).await
+}
+
+/// Ends a pause, and has what is due after a rollback done.
+pub async fn go_on(engine: &mut Engine<Live, Terminal>) -> Result<()> {
     let waits = match engine.state().status {
         Status::Paused { .. } | Status::RolledBack => true,
         Status::Running
@@ -49,5 +66,5 @@ pub async fn run(args: ResumeArgs, context: &Context) -> Result<Exit> {
             })
             .await?;
     }
-    drive(engine, context).await
+    Ok(())
 }

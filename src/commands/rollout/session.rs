@@ -14,6 +14,7 @@ use crate::rollout::engine::{Ending, Engine};
 use crate::rollout::journal::{Head, Journal, RunId, RunRow};
 use crate::rollout::machine::PausedBy;
 use crate::runbook::model::Runbook;
+use crate::ui::printable;
 
 /// Which run is meant.
 #[derive(Debug, Clone, Default, Args)]
@@ -114,7 +115,15 @@ async fn interrupted() -> Option<()> {
 }
 
 /// Drives to an ending and says it: where it stands, the head, how to go on.
-pub async fn drive(mut engine: Engine<Live, Terminal>, context: &Context) -> Result<Exit> {
+pub async fn drive(engine: Engine<Live, Terminal>, context: &Context) -> Result<Exit> {
+    Ok(drive_to_ending(engine, context).await?.exit())
+}
+
+/// As [`drive`], for a caller that judges the ending itself.
+pub async fn drive_to_ending(
+    mut engine: Engine<Live, Terminal>,
+    context: &Context,
+) -> Result<Ending> {
     let ending = engine.drive(&mut interrupts()).await?;
     let text = last_words(
         &ending,
@@ -125,7 +134,7 @@ pub async fn drive(mut engine: Engine<Live, Terminal>, context: &Context) -> Res
     // With it goes the bar of a bake, which would wipe the last lines away.
     drop(engine);
     context.ui.status(text.trim_end());
-    Ok(ending.exit())
+    Ok(ending)
 }
 
 /// The last lines of a session of driving.
@@ -162,6 +171,11 @@ pub fn last_words(ending: &Ending, run: &RunId, head: Head, closed: bool) -> Str
                 | PausedBy::Failure
                 | PausedBy::Inconclusive => "",
             }
+        ),
+        Ending::Reached { phase } => format!(
+            "REACHED run {run}: every step of phase {} is finished\n  {seen}\n  \
+             next   dbctl rollout run         goes on to the next phase\n{unwatched}\n",
+            printable(phase)
         ),
         Ending::AwaitingApproval { .. } => format!(
             "WAITING run {run} wants an approval; everything stays as it is\n  {seen}\n  \

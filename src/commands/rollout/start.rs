@@ -37,15 +37,26 @@ pub async fn run(args: StartArgs, context: &Context) -> Result<Exit> {
     let plan = Plan::resolve(&runbook, &context.settings, args.runbook.shorten_bakes)?;
     let journal = Journal::create(&context.settings.config.journal.path).await?;
     close_the_last(&journal, args.waive.as_ref(), context).await?;
+    let engine = begin(journal, plan, args.confirm, context).await?;
+    drive(engine, context).await
+}
+
+/// Shows a plan and begins a run by it; refused while another run is open.
+pub async fn begin(
+    journal: Journal,
+    plan: Plan,
+    confirm: Option<String>,
+    context: &Context,
+) -> Result<Engine<Live, Terminal>> {
     context
         .ui
         .status(show(&Shown::of(&plan), &context.ui).trim_end());
     let world = Arc::new(Live::new(context)?);
-    let operator = Arc::new(Terminal::new(context.ui.clone(), args.confirm));
+    let operator = Arc::new(Terminal::new(context.ui.clone(), confirm));
     let mut engine = Engine::start(world, operator, journal, plan).await?;
     context.ui.status(format_args!("run {}", engine.run()));
     engine.tell(Input::Tick).await?;
-    drive(engine, context).await
+    Ok(engine)
 }
 
 /// After a rollback another attempt wants what is due afterwards to be done, or waived by name.

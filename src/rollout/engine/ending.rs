@@ -17,6 +17,10 @@ pub enum Ending {
     AwaitingAnswer {
         step: StepRef,
     },
+    /// Every step of the phase is finished, and that is as far as this process was to drive.
+    Reached {
+        phase: String,
+    },
     /// The driver left; the run stays as it is.
     Detached,
     /// Somebody else drives now.
@@ -28,7 +32,7 @@ pub enum Ending {
 impl Ending {
     pub const fn exit(&self) -> Exit {
         match self {
-            Ending::Completed => Exit::Ok,
+            Ending::Completed | Ending::Reached { .. } => Exit::Ok,
             Ending::RolledBack => Exit::RolledBack,
             Ending::Stuck => Exit::Stuck,
             Ending::Aborted => Exit::Aborted,

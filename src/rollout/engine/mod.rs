@@ -6,6 +6,7 @@
 //! heard at every moment, prompts and bakes included.
 
 mod ending;
+mod looks;
 mod outside;
 mod replay;
 
@@ -13,7 +14,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 use super::journal::{AppendError, Entry, Head, Journal, RunId};
 use super::lease::{self, Lease, Taken};
@@ -21,7 +21,7 @@ use super::machine::{
     Class, Decision, Effect, Event, Input, Part, Refusal, State, Status, StepRef, decide,
 };
 use super::outline::outline;
-use super::ports::{Job, Look, Looked, Operator, Said, World, flipped};
+use super::ports::{Job, Looked, Operator, Said, World, flipped};
 use crate::error::{Exit, Problem, Result};
 use crate::runbook::plan::{Phase, Plan};
 pub use ending::Ending;
@@ -46,6 +46,8 @@ pub struct Engine<W, O> {
     plan: Arc<Plan>,
     state: State,
     head: Head,
+    /// The phase after which driving ends, if it does before the run does.
+    until: Option<usize>,
 }
 
 impl<W: World, O: Operator> Engine<W, O> {
@@ -83,6 +85,7 @@ impl<W: World, O: Operator> Engine<W, O> {
             plan: Arc::new(plan),
             state,
             head: entry.head(),
+            until: None,
         })
     }
 
@@ -125,6 +128,7 @@ impl<W: World, O: Operator> Engine<W, O> {
             plan: Arc::new(plan),
             state,
             head: entries.last().map_or(Head::EMPTY, Entry::head),
+            until: None,
         };
         engine.input(Input::TakeOver { by: holder }).await?;
         Ok(engine)
@@ -149,6 +153,12 @@ impl<W: World, O: Operator> Engine<W, O> {
     /// Gives the machine an input that does not come from the loop: a person's word at the start.
     pub async fn tell(&mut self, input: Input) -> Result<Option<Ending>> {
         self.input(input).await
+    }
+
+    /// Has driving end once every step of a phase is finished, before the next phase's approval
+    /// is asked for. The last phase ends with the run.
+    pub fn stop_after(&mut self, phase: usize) {
+        self.until = Some(phase);
     }
 
     /// Whether the machine would take an input now.
@@ -261,6 +271,10 @@ impl<W: World, O: Operator> Engine<W, O> {
         while outside.running.is_none() && outside.asking.is_none() {
             if outside.leaving {
                 return Ok(Some(Ending::Detached));
+            }
+            if let Some(phase) = self.until.filter(|p| self.state.stands_behind(*p)) {
+                let phase = self.phase(phase).name;
+                return Ok(Some(Ending::Reached { phase }));
             }
             let Ok(decision) = decide(&self.state, now_ms(), Input::Tick) else {
                 break;
@@ -458,32 +472,6 @@ impl<W: World, O: Operator> Engine<W, O> {
             }
         }
         Ok(None)
-    }
-
-    fn must_look(&self) -> bool {
-        self.state.triggers_armed() || self.state.baking().is_some()
-    }
-
-    fn look_interval(&self) -> Duration {
-        let gates = self.plan.gates.iter().map(|g| g.interval);
-        let triggers = self.plan.triggers.iter().map(|t| t.interval);
-        let shortest = gates.chain(triggers).min();
-        shortest
-            .unwrap_or(Duration::from_secs(5))
-            .max(Duration::from_millis(50))
-    }
-
-    fn begin_look(&self) -> JoinHandle<Looked> {
-        let world = self.world.clone();
-        let look = Look {
-            plan: self.plan.clone(),
-            flipped: flipped(&self.plan, &self.state),
-            bake: self
-                .state
-                .baking()
-                .map(|b| self.plan.forward[b.step].clone()),
-        };
-        tokio::spawn(async move { world.look(look).await })
     }
 
     async fn take_look(

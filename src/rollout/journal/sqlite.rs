@@ -270,6 +270,15 @@ impl Journal {
         })
     }
 
+    /// The number of a run's newest event; cheaper than [`Journal::entries`].
+    pub async fn newest(&self, run: &RunId) -> Result<u64> {
+        let newest = sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM events WHERE run = ?")
+            .bind(run.as_str())
+            .fetch_one(&self.pool);
+        let newest: i64 = newest.await.map_err(|e| self.problem("reading", &e))?;
+        Ok(unsigned(newest))
+    }
+
     /// A run's entries, with the chain checked. A break is [`Exit::JournalBroken`].
     pub async fn entries(&self, run: &RunId) -> Result<Vec<Entry>> {
         let rows =

@@ -225,6 +225,30 @@ impl State {
         }
     }
 
+    /// Every step of a phase, and so of all before it, is finished.
+    pub fn is_finished(&self, phase: usize) -> bool {
+        let steps = self.outline.forward.iter().zip(&self.forward);
+        steps
+            .filter(|(outline, _)| outline.phase <= phase)
+            .all(|(_, step)| step.progress.is_finished())
+    }
+
+    /// The run goes on forward, a phase is finished and the next one is not.
+    pub fn stands_behind(&self, phase: usize) -> bool {
+        let forward = match self.status {
+            Status::Running | Status::AwaitingApproval { .. } | Status::AwaitingAnswer { .. } => {
+                true
+            }
+            Status::Paused { .. }
+            | Status::RollingBack
+            | Status::RolledBack
+            | Status::Stuck { .. }
+            | Status::Completed
+            | Status::Aborted => false,
+        };
+        forward && self.is_finished(phase) && self.next_step(Part::Forward).is_some()
+    }
+
     /// Nothing is left to do in this run, the steps after a rollback included.
     pub fn is_closed(&self) -> bool {
         match self.status {

@@ -1,0 +1,260 @@
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde_json::json;
+
+use super::operator::exit_of;
+use super::session::{RunArgs, find_run, interrupts, open_journal};
+use super::until::Until;
+use crate::commands::Context;
+use crate::error::{Exit, Problem, Result};
+use crate::rollout::engine::{now_ms, replay};
+use crate::rollout::journal::{Journal, RunId};
+use crate::rollout::machine::{State, Status};
+use crate::runbook::plan::Plan;
+use crate::settings::Format;
+use crate::ui::{Ui, clock_time, duration, printable};
+
+/// How often the journal is looked at.
+const EVERY: Duration = Duration::from_millis(200);
+/// How long a stop has to last where somebody drives: a driver that comes with an approval passes
+/// through the wait for it.
+const SETTLES_IN: Duration = Duration::from_secs(2);
+/// How long nobody has to drive before that is said.
+const MISSED_AFTER: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Only reads the journal: needs neither Postgres nor the service, and may run beside any driver.
+Says each change of the status in one line (with --format json as JSON on stdout).
+
+Exit status: 0 completed, or as far as --until says; else how the run stands where nothing happens
+by itself any more: 10 it waits for an approval or an answer, 11 paused by a person, 12 paused by a
+gate or a trigger, 13 rolled back, 14 stuck, 18 aborted. 4 after --timeout, 130 after Ctrl-C; the
+run goes on as it was.
+
+Example:
+  dbctl rollout wait
+  dbctl rollout wait --until staging --timeout 30m")]
+pub struct WaitArgs {
+    #[command(flatten)]
+    run: RunArgs,
+    /// How far: until every step of a phase is finished, until a person is wanted, until it is
+    /// completed, until it has ended in whichever way
+    #[arg(
+        long,
+        value_name = "PHASE|approval|completed|ended",
+        default_value = "completed"
+    )]
+    until: String,
+    /// Give up after this
+    #[arg(long, value_name = "TIME", value_parser = crate::settings::parse_duration)]
+    timeout: Option<Duration>,
+}
+
+pub async fn run(args: WaitArgs, context: &Context) -> Result<Exit> {
+    let journal = open_journal(context).await?;
+    let row = find_run(&journal, &args.run).await?;
+    let mut watched = Watched::new(&journal, row.run).await?;
+    let until = Until::find(&args.until, Until::OF_WAIT, &watched.plan)?;
+    let began = Instant::now();
+    let mut interrupt = interrupts();
+    loop {
+        watched.look(&journal).await?;
+        let end = watched.end(until);
+        watched.tell(end, &context.ui)?;
+        if let Some(exit) = end {
+            return Ok(exit);
+        }
+        let left = args.timeout.map(|t| (t, t.saturating_sub(began.elapsed())));
+        let pause = match left {
+            Some((timeout, Duration::ZERO)) => return Err(watched.gave_up(timeout)),
+            Some((_, left)) => EVERY.min(left),
+            None => EVERY,
+        };
+        tokio::select! {
+            Some(()) = interrupt.recv() => return Ok(Exit::Interrupted),
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// What is known of the run that is waited for.
+struct Watched {
+    run: RunId,
+    plan: Plan,
+    state: State,
+    /// The number of the newest event that `state` knows.
+    newest: u64,
+    changed_at: Instant,
+    driver: Option<String>,
+    driven_at: Instant,
+    /// Nothing was recorded between reading the state and the driver: both belong together.
+    in_step: bool,
+    told: Option<Status>,
+    told_that_nobody_drives: bool,
+}
+
+impl Watched {
+    async fn new(journal: &Journal, run: RunId) -> Result<Self> {
+        let entries = journal.entries(&run).await?;
+        let (state, plan) = replay(&entries)?;
+        let now = Instant::now();
+        Ok(Self {
+            run,
+            plan,
+            state,
+            newest: entries.last().map_or(0, |e| e.record.seq),
+            changed_at: now,
+            driver: None,
+            driven_at: now,
+            in_step: false,
+            told: None,
+            told_that_nobody_drives: false,
+        })
+    }
+
+    async fn look(&mut self, journal: &Journal) -> Result<()> {
+        if journal.newest(&self.run).await? != self.newest {
+            let entries = journal.entries(&self.run).await?;
+            (self.state, self.plan) = replay(&entries)?;
+            self.newest = entries.last().map_or(0, |e| e.record.seq);
+            self.changed_at = Instant::now();
+        }
+        self.driver = journal.holder(&self.run).await?.map(|h| h.holder);
+        if self.driver.is_some() {
+            self.driven_at = Instant::now();
+        }
+        self.in_step = journal.newest(&self.run).await? == self.newest;
+        Ok(())
+    }
+
+    /// The exit status, once there is nothing to wait for.
+    fn end(&self, until: Until) -> Option<Exit> {
+        let reached = until.is_reached(&self.state);
+        let passed = reached && matches!(until, Until::Phase(_));
+        let stands = match self.state.status {
+            Status::Running | Status::RollingBack => reached,
+            Status::Completed | Status::RolledBack | Status::Aborted => true,
+            Status::AwaitingApproval { .. }
+            | Status::AwaitingAnswer { .. }
+            | Status::Paused { .. }
+            | Status::Stuck { .. } => passed || self.is_settled(),
+        };
+        let exit = if reached {
+            Exit::Ok
+        } else {
+            exit_of(&self.state)
+        };
+        stands.then_some(exit)
+    }
+
+    /// The stop is not one that a driver passes through.
+    fn is_settled(&self) -> bool {
+        self.in_step && (self.driver.is_none() || self.changed_at.elapsed() >= SETTLES_IN)
+    }
+
+    /// One line when the status has changed; a stop only once it lasts.
+    fn tell(&mut self, end: Option<Exit>, ui: &Ui) -> Result<()> {
+        let goes_on = match self.state.status {
+            Status::Running | Status::RollingBack => true,
+            Status::AwaitingApproval { .. }
+            | Status::AwaitingAnswer { .. }
+            | Status::Paused { .. }
+            | Status::RolledBack
+            | Status::Stuck { .. }
+            | Status::Completed
+            | Status::Aborted => false,
+        };
+        if (goes_on || end.is_some()) && self.told.as_ref() != Some(&self.state.status) {
+            self.told = Some(self.state.status.clone());
+            self.tell_status(end, ui)?;
+        }
+        let missed = goes_on && end.is_none() && self.driven_at.elapsed() >= MISSED_AFTER;
+        if missed && !self.told_that_nobody_drives {
+            self.told_that_nobody_drives = true;
+            ui.status(format_args!(
+                "nobody drives run {}; dbctl rollout run (or resume) drives it on",
+                self.run
+            ));
+        }
+        Ok(())
+    }
+
+    fn tell_status(&self, end: Option<Exit>, ui: &Ui) -> Result<()> {
+        if ui.format == Format::Json {
+            let line = json!({
+                "schema": "dbctl.rollout.wait/1",
+                "run": self.run,
+                "at_ms": now_ms(),
+                "state": self.state.status,
+                "driver": self.driver,
+                "exit_code": end.map(|e| e as u8),
+            });
+            return ui.data(&format!("{line}\n"));
+        }
+        let mut screen = ui.status_screen();
+        let time = format!("{}  ", clock_time(now_ms()));
+        let text = format!("run {}: {}", self.run, printable(&self.words(end)));
+        screen
+            .hanging(&time, &text)
+            .expect("writing to a string cannot fail");
+        ui.status(screen.into_string().trim_end());
+        Ok(())
+    }
+
+    /// Where the run stands, and what is next where it stops.
+    fn words(&self, end: Option<Exit>) -> String {
+        match self.state.status {
+            Status::AwaitingApproval { phase } => {
+                let phase = &self.plan.phases[phase];
+                format!(
+                    "phase {} waits for an approval; next: dbctl rollout approve --confirm {}",
+                    phase.name, phase.env
+                )
+            }
+            Status::AwaitingAnswer { step } => format!(
+                "{} wants a person's answer; next: dbctl rollout resume on a terminal",
+                self.state.outline.id(step)
+            ),
+            Status::Paused { by } => {
+                format!("paused by {by}; next: dbctl rollout status says why and what may be done")
+            }
+            Status::Stuck { .. } => {
+                "stuck; next: dbctl rollout status says why and what may be done".into()
+            }
+            Status::RolledBack if !self.state.is_closed() => {
+                "rolled back; next: dbctl rollout resume does what is due afterwards".into()
+            }
+            Status::Running if end.is_some() => "running; --until is reached".into(),
+            Status::Running
+            | Status::RollingBack
+            | Status::RolledBack
+            | Status::Completed
+            | Status::Aborted => self.state.status.to_string(),
+        }
+    }
+
+    fn gave_up(&self, timeout: Duration) -> Problem {
+        let (who, next) = match &self.driver {
+            None => (
+                "nobody drives it".to_owned(),
+                "dbctl rollout run         drives it on; or dbctl rollout resume",
+            ),
+            Some(driver) => (
+                format!("{driver} drives it"),
+                "dbctl rollout status      shows where it stands; a longer --timeout waits on",
+            ),
+        };
+        Problem::new(
+            Exit::Unavailable,
+            format!("waiting for run {}", self.run),
+            format!(
+                "after {} it is {}, and {who}",
+                duration(timeout),
+                self.state.status
+            ),
+        )
+        .next(next)
+    }
+}
