@@ -19,9 +19,9 @@ plan that it was begun with. Asks nothing, as with --no-input. With --format jso
 one line on stdout, as from `start`.
 
 Exit status: 0 when it came as far as --until says, else how the run stands: 10 it waits for an
-approval or an answer, 11 paused by a person, 12 paused by a gate or a trigger, 13 rolled back,
-14 stuck, 15 somebody else drives it, 18 aborted. 2 where --until names no phase of the plan;
-nothing was begun then.
+approval or an answer, 11 paused by a person or a failed step, 12 paused by a gate or a trigger,
+13 rolled back, 14 stuck, 15 somebody else drives it, 18 aborted. 2 where --until names no phase
+of the plan; nothing was begun then.
 
 Example:
   dbctl rollout run --until staging --confirm staging

@@ -29,9 +29,9 @@ Only reads the journal: needs neither Postgres nor the service, and may run besi
 Says each change of the status in one line (with --format json as JSON on stdout).
 
 Exit status: 0 completed, or as far as --until says; else how the run stands where nothing happens
-by itself any more: 10 it waits for an approval or an answer, 11 paused by a person, 12 paused by a
-gate or a trigger, 13 rolled back, 14 stuck, 18 aborted. 4 after --timeout, 130 after Ctrl-C; the
-run goes on as it was.
+by itself any more: 10 it waits for an approval or an answer, 11 paused by a person or a failed
+step, 12 paused by a gate or a trigger, 13 rolled back, 14 stuck, 18 aborted. 4 after --timeout,
+130 after Ctrl-C; the run goes on as it was.
 
 Example:
   dbctl rollout wait
