@@ -191,6 +191,11 @@ fn whoever_waits_for_a_run_that_wants_an_approval_is_told_at_once() {
         "{}",
         waited.stderr
     );
+    let json = run(dir.path(), &["--format", "json", "rollout", "wait"]);
+    let line: serde_json::Value = serde_json::from_str(&json.stdout).expect("one line of JSON");
+    assert_eq!(line["schema"], "dbctl.rollout.wait/1");
+    assert_eq!(line["status"], "awaiting-approval");
+    assert_eq!(line["exit_code"], 10);
     assert_eq!(rollout(&dir, &["wait", "--until", "approval"]).code, 0);
     assert_eq!(rollout(&dir, &["wait", "--until", "ended"]).code, 10);
     assert_eq!(rollout(&dir, &["abort"]).code, 0);

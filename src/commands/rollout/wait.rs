@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use serde_json::json;
+use serde::Serialize;
 
 use super::operator::exit_of;
 use super::session::{RunArgs, find_run, interrupts, open_journal};
@@ -77,6 +77,20 @@ pub async fn run(args: WaitArgs, context: &Context) -> Result<Exit> {
             () = tokio::time::sleep(pause) => {}
         }
     }
+}
+
+/// A change of the status, for programs.
+#[derive(Serialize)]
+struct Told<'a> {
+    schema: &'static str,
+    run: &'a RunId,
+    at_ms: u64,
+    #[serde(flatten)]
+    status: &'a Status,
+    /// Who drives, if anybody does.
+    holder: Option<&'a str>,
+    /// In the last line only.
+    exit_code: Option<u8>,
 }
 
 /// What is known of the run that is waited for.
@@ -183,14 +197,15 @@ impl Watched {
 
     fn tell_status(&self, end: Option<Exit>, ui: &Ui) -> Result<()> {
         if ui.format == Format::Json {
-            let line = json!({
-                "schema": "dbctl.rollout.wait/1",
-                "run": self.run,
-                "at_ms": now_ms(),
-                "state": self.state.status,
-                "driver": self.driver,
-                "exit_code": end.map(|e| e as u8),
-            });
+            let line = Told {
+                schema: "dbctl.rollout.wait/1",
+                run: &self.run,
+                at_ms: now_ms(),
+                status: &self.state.status,
+                holder: self.driver.as_deref(),
+                exit_code: end.map(|e| e as u8),
+            };
+            let line = serde_json::to_string(&line).expect("plain data");
             return ui.data(&format!("{line}\n"));
         }
         let mut screen = ui.status_screen();
