@@ -75,7 +75,7 @@ async fn follow(journal: &Journal, run: &RunId, context: &Context) -> Result<Exi
             }
         };
         let head = entries.last().map_or(Head::EMPTY, Entry::head);
-        let text = last_words(&ending, run, head, state.is_closed());
+        let text = last_words(&ending, run, head, &state);
         context.ui.status(text.trim_end());
         return Ok(ending.exit());
     }

@@ -12,7 +12,7 @@ use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
 use crate::rollout::engine::{Ending, Engine};
 use crate::rollout::journal::{Head, Journal, RunId, RunRow};
-use crate::rollout::machine::PausedBy;
+use crate::rollout::machine::{PausedBy, State};
 use crate::runbook::model::Runbook;
 use crate::ui::printable;
 
@@ -125,12 +125,7 @@ pub async fn drive_to_ending(
     context: &Context,
 ) -> Result<Ending> {
     let ending = engine.drive(&mut interrupts()).await?;
-    let text = last_words(
-        &ending,
-        engine.run(),
-        engine.head(),
-        engine.state().is_closed(),
-    );
+    let text = last_words(&ending, engine.run(), engine.head(), engine.state());
     // With it goes the bar of a bake, which would wipe the last lines away.
     drop(engine);
     context.ui.status(text.trim_end());
@@ -138,14 +133,17 @@ pub async fn drive_to_ending(
 }
 
 /// The last lines of a session of driving.
-pub fn last_words(ending: &Ending, run: &RunId, head: Head, closed: bool) -> String {
+pub fn last_words(ending: &Ending, run: &RunId, head: Head, state: &State) -> String {
     let seen = format!("journal head {head}");
-    let unwatched = "  nobody watches the triggers until then";
+    let unwatched = match state.triggers_armed() {
+        true => "  nobody watches the triggers until then\n",
+        false => "",
+    };
     match ending {
         Ending::Completed => {
             format!("COMPLETED run {run}: every step and criterion holds\n  {seen}\n")
         }
-        Ending::RolledBack if closed => format!(
+        Ending::RolledBack if state.is_closed() => format!(
             "ROLLED BACK run {run}, and all that was due afterwards is done.\n  {seen}\n  \
              next   dbctl rollout start       another attempt\n"
         ),
@@ -162,7 +160,7 @@ pub fn last_words(ending: &Ending, run: &RunId, head: Head, closed: bool) -> Str
         Ending::Paused(by) => format!(
             "PAUSED run {run} by {by}{}\n  {seen}\n  \
              next   dbctl rollout resume      goes on where it stands\n         \
-             dbctl rollout rollback    goes back to memory/file\n{unwatched}\n",
+             dbctl rollout rollback    goes back to memory/file\n{unwatched}",
             match by {
                 PausedBy::Doubt => " (look at the target before resuming)",
                 PausedBy::Person
@@ -174,21 +172,27 @@ pub fn last_words(ending: &Ending, run: &RunId, head: Head, closed: bool) -> Str
         ),
         Ending::Reached { phase } => format!(
             "REACHED run {run}: every step of phase {} is finished\n  {seen}\n  \
-             next   dbctl rollout run         goes on to the next phase\n{unwatched}\n",
+             next   dbctl rollout run         goes on to the next phase\n{unwatched}",
             printable(phase)
         ),
-        Ending::AwaitingApproval { .. } => format!(
+        Ending::AwaitingApproval { phase } => format!(
             "WAITING run {run} wants an approval; everything stays as it is\n  {seen}\n  \
-             next   dbctl rollout approve --confirm ENVIRONMENT, then dbctl rollout resume\n{unwatched}\n"
+             next   dbctl rollout approve --confirm {} --run {run}\n         \
+             dbctl rollout resume\n{unwatched}",
+            state
+                .outline
+                .phases
+                .get(*phase)
+                .map_or("ENVIRONMENT", String::as_str)
         ),
         Ending::AwaitingAnswer { .. } => format!(
             "WAITING run {run} wants a person's answer\n  {seen}\n  \
-             next   dbctl rollout resume      on a terminal\n{unwatched}\n"
+             next   dbctl rollout resume      on a terminal\n{unwatched}"
         ),
         Ending::Detached => format!(
             "LEFT run {run} as it is; it does not advance by itself\n  {seen}\n  \
              next   dbctl rollout resume      goes on where it stands\n         \
-             dbctl rollout rollback    goes back to memory/file\n{unwatched}\n"
+             dbctl rollout rollback    goes back to memory/file\n{unwatched}"
         ),
         Ending::Fenced { holder } => format!(
             "FENCED run {run} is driven by {holder} now; this process stopped at once\n  \
