@@ -88,6 +88,9 @@ _dbctl() {
             dbctl__subcmd__rollout,log)
                 cmd="dbctl__subcmd__rollout__subcmd__log"
                 ;;
+            dbctl__subcmd__rollout,note)
+                cmd="dbctl__subcmd__rollout__subcmd__note"
+                ;;
             dbctl__subcmd__rollout,pause)
                 cmd="dbctl__subcmd__rollout__subcmd__pause"
                 ;;
@@ -108,6 +111,9 @@ _dbctl() {
                 ;;
             dbctl__subcmd__rollout,status)
                 cmd="dbctl__subcmd__rollout__subcmd__status"
+                ;;
+            dbctl__subcmd__rollout,takeover)
+                cmd="dbctl__subcmd__rollout__subcmd__takeover"
                 ;;
             dbctl__subcmd__rollout,wait)
                 cmd="dbctl__subcmd__rollout__subcmd__wait"
@@ -825,7 +831,7 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__rollout)
-            opts="-v -h --config --env --database-url --password-file --format --no-input --verbose --color --help plan start status resume run wait approve pause abort rollback log"
+            opts="-v -h --config --env --database-url --password-file --format --no-input --verbose --color --help plan start status resume run wait takeover approve pause note abort rollback log"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -974,6 +980,48 @@ _dbctl() {
                     return 0
                     ;;
                 --verify)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --database-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbctl__subcmd__rollout__subcmd__note)
+            opts="-v -h --run --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --run)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1308,6 +1356,56 @@ _dbctl() {
             fi
             case "${prev}" in
                 --run)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --database-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbctl__subcmd__rollout__subcmd__takeover)
+            opts="-v -h --run --confirm --note --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --run)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --confirm)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --note)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

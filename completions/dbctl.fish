@@ -331,29 +331,31 @@ never\t''"
 complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from list" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
 complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait approve pause abort rollback log" -l config -d 'Settings file' -r -F
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait approve pause abort rollback log" -l env -d 'Environment of the settings file, such as staging or production' -r
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait approve pause abort rollback log" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait approve pause abort rollback log" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait approve pause abort rollback log" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
 json\t''"
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait approve pause abort rollback log" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait approve pause abort rollback log" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait approve pause abort rollback log" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait approve pause abort rollback log" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait approve pause abort rollback log" -f -a "plan" -d 'Show what would be done, to which targets, in which order, and how it is undone'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait approve pause abort rollback log" -f -a "start" -d 'Begin a run and drive it'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait approve pause abort rollback log" -f -a "status" -d 'Show where a run stands and what may be done now; needs neither Postgres nor the service'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait approve pause abort rollback log" -f -a "resume" -d 'Drive a run on: after a pause, a Ctrl-C, a crash, or what is due after a rollback'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait approve pause abort rollback log" -f -a "run" -d 'Begin a run, or drive the open one on, and never ask: for pipelines'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait approve pause abort rollback log" -f -a "wait" -d 'Wait until a run stands where nothing happens by itself; drives nothing'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait approve pause abort rollback log" -f -a "approve" -d 'Let the run enter the phase that it waits for'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait approve pause abort rollback log" -f -a "pause" -d 'Stop advancing and keep everything as it is'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait approve pause abort rollback log" -f -a "abort" -d 'End a run before anything was switched'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait approve pause abort rollback log" -f -a "rollback" -d 'Go back to memory/file on every target that the run switched; asks nothing'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait approve pause abort rollback log" -f -a "log" -d 'Show a run\'s journal and check its hash chain'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -f -a "plan" -d 'Show what would be done, to which targets, in which order, and how it is undone'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -f -a "start" -d 'Begin a run and drive it'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -f -a "status" -d 'Show where a run stands and what may be done now; needs neither Postgres nor the service'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -f -a "resume" -d 'Drive a run on: after a pause, a Ctrl-C, a crash, or what is due after a rollback'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -f -a "run" -d 'Begin a run, or drive the open one on, and never ask: for pipelines'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -f -a "wait" -d 'Wait until a run stands where nothing happens by itself; drives nothing'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -f -a "takeover" -d 'Drive a run from here that somebody else drives, and fence them'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -f -a "approve" -d 'Let the run enter the phase that it waits for'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -f -a "pause" -d 'Stop advancing and keep everything as it is'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -f -a "note" -d 'Leave a note in the journal for whoever drives next'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -f -a "abort" -d 'End a run before anything was switched'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -f -a "rollback" -d 'Go back to memory/file on every target that the run switched; asks nothing'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -f -a "log" -d 'Show a run\'s journal and check its hash chain'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from plan" -l runbook -d 'The runbook; without it `runbook.path` of the settings, else the one that dbctl carries' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from plan" -l shorten-bakes -d 'Shorten every bake to this; the plan says so wherever it is shown' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from plan" -l config -d 'Settings file' -r -F
@@ -442,6 +444,21 @@ never\t''"
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from wait" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from wait" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from wait" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -l run -d 'The run; without it the one under way, else the newest' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -l confirm -d 'The run\'s id, instead of typing it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -l note -d 'A note for the journal: why, and what was handed over' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -l run -d 'The run; without it the one under way, else the newest' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -l confirm -d 'The name of the phase\'s environment, instead of typing it' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -l config -d 'Settings file' -r -F
@@ -470,6 +487,19 @@ never\t''"
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from note" -l run -d 'The run; without it the one under way, else the newest' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from note" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from note" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from note" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from note" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from note" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from note" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from note" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from note" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from note" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from abort" -l run -d 'The run; without it the one under way, else the newest' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from abort" -l reason -d 'Why, for the journal' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from abort" -l config -d 'Settings file' -r -F

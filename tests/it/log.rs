@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::rollout::programs;
 use crate::support::cli::{Seen, run};
+use crate::support::programs::programs;
 
 fn log(dir: &Path, args: &[&str]) -> Seen {
     let mut all = vec!["rollout", "log"];

@@ -28,6 +28,7 @@ mod secrets;
 mod service;
 mod settings;
 mod smoke;
+mod takeover;
 mod toggles;
 mod tokens;
 mod traffic;

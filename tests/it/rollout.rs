@@ -12,33 +12,7 @@ use dbctl::rollout::journal::Journal;
 
 use crate::support::cli::{Seen, dbctl, run, seen};
 use crate::support::postgres::{Server, TestDb};
-
-const STEPS: usize = 8;
-
-/// A folder with a runbook of programs that each leave one line: a line that stands there twice
-/// is an effect that happened twice.
-pub fn programs() -> tempfile::TempDir {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let mut runbook = String::from("# Programs\n\n## Steps\n\nEach leaves a line.\n\n");
-    for n in 0..STEPS {
-        runbook += &format!(
-            "```toml step\nid = \"step-{n}\"\nkind = \"command\"\nphase = \"staging\"\nenv = \"staging\"\n\
-             run = [\"sh\", \"-c\", \"sleep 0.02; echo {n} >> done; sleep 0.02\"]\n\
-             probe = [\"grep\", \"-qx\", \"{n}\", \"done\"]\ntimeout = \"10s\"\n```\n\n"
-        );
-    }
-    std::fs::write(dir.path().join("programs.md"), runbook).expect("a runbook");
-    std::fs::write(dir.path().join("done"), "").expect("an empty file");
-    let settings = "[runbook]\npath = \"programs.md\"\n\n[environments.staging]\n";
-    std::fs::write(dir.path().join("dbctl.toml"), settings).expect("settings");
-    dir
-}
-
-fn every_line_once(dir: &Path) {
-    let text = std::fs::read_to_string(dir.join("done")).expect("the programs' file");
-    let expected: String = (0..STEPS).map(|n| format!("{n}\n")).collect();
-    assert_eq!(text, expected, "an effect was lost, or happened twice");
-}
+use crate::support::programs::{block, every_line_once, programs};
 
 fn start(dir: &Path) -> Child {
     dbctl(dir, &["rollout", "start", "--confirm", "staging"])
@@ -58,15 +32,6 @@ async fn events(dir: &Path) -> usize {
         Some(row) => journal.entries(&row.run).await.map_or(0, |e| e.len()),
         None => 0,
     }
-}
-
-fn block<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime")
-        .block_on(future)
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod approve;
 mod log;
+mod note;
 mod operator;
 mod plan;
 mod reach;
@@ -12,6 +13,7 @@ mod run;
 mod session;
 mod start;
 mod status;
+mod takeover;
 mod until;
 mod wait;
 pub mod world;
@@ -51,11 +53,15 @@ enum RolloutCommand {
     Run(run::RunArgs),
     /// Wait until a run stands where nothing happens by itself; drives nothing
     Wait(wait::WaitArgs),
+    /// Drive a run from here that somebody else drives, and fence them
+    Takeover(takeover::TakeoverArgs),
     /// Let the run enter the phase that it waits for
     Approve(approve::ApproveArgs),
     /// Stop advancing and keep everything as it is
     #[command(after_help = "Example:\n  dbctl rollout pause --reason INC-1234")]
     Pause(request::RequestArgs),
+    /// Leave a note in the journal for whoever drives next
+    Note(note::NoteArgs),
     /// End a run before anything was switched
     #[command(after_help = "Example:\n  dbctl rollout abort --reason INC-1234")]
     Abort(request::RequestArgs),
@@ -76,8 +82,10 @@ pub async fn run(args: RolloutArgs, context: &Context) -> Result<Exit> {
         RolloutCommand::Resume(args) => resume::run(args, context).await,
         RolloutCommand::Run(args) => run::run(args, context).await,
         RolloutCommand::Wait(args) => wait::run(args, context).await,
+        RolloutCommand::Takeover(args) => takeover::run(args, context).await,
         RolloutCommand::Approve(args) => approve::run(args, context).await,
         RolloutCommand::Pause(args) => request::pause(args, context).await,
+        RolloutCommand::Note(args) => note::run(args, context).await,
         RolloutCommand::Abort(args) => request::abort(args, context).await,
         RolloutCommand::Rollback(args) => rollback::run(args, context).await,
         RolloutCommand::Log(args) => log::run(args, context).await,

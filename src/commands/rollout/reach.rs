@@ -55,7 +55,10 @@ pub async fn reach(
                 format!("asking the driver of run {run} to {}", kind.as_str()),
                 format!("{} holds the lease and does not answer", held.holder),
             )
-            .next("its lease expires by itself within 15 s; a rollback does not wait for that"));
+            .next(
+                "dbctl rollout takeover      drives it from here and fences that process\n\
+                 its lease expires by itself within 15 s; a rollback does not wait for that",
+            ));
         }
     }
     let world = Arc::new(Live::new(context)?);

@@ -8,7 +8,7 @@ use crate::commands::Context;
 use crate::error::{Exit, Result};
 use crate::rollout::engine::replay;
 use crate::rollout::journal::{Entry, Head, RunId};
-use crate::rollout::machine::{Part, Progress, State, Status, StepState};
+use crate::rollout::machine::{Event, Part, Progress, State, Status, StepState};
 use crate::rollout::ports::last_reason;
 use crate::runbook::model::StepKind;
 use crate::runbook::plan::{Plan, Planned};
@@ -36,6 +36,8 @@ struct StatusReport {
     /// The exit status of this command, and of a driver that stops now.
     exit_code: u8,
     reason: Option<String>,
+    /// The newest note that somebody left.
+    note: Option<NoteLine>,
     /// Who drives, if anybody does.
     holder: Option<String>,
     plan: String,
@@ -46,6 +48,13 @@ struct StatusReport {
     state: State,
     #[serde(skip)]
     planned: Plan,
+}
+
+#[derive(Debug, Serialize)]
+struct NoteLine {
+    by: String,
+    text: String,
+    at_ms: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -71,6 +80,7 @@ pub async fn run(args: StatusArgs, context: &Context) -> Result<Exit> {
         status: state.status.clone(),
         exit_code: exit as u8,
         reason: last_reason(&entries).map(str::to_owned),
+        note: newest_note(&entries),
         holder: journal.holder(&row.run).await?.map(|h| h.holder),
         plan: state.outline.plan.clone(),
         head: last.map_or(Head::EMPTY, Entry::head).to_string(),
@@ -81,6 +91,19 @@ pub async fn run(args: StatusArgs, context: &Context) -> Result<Exit> {
     };
     context.ui.report(&report)?;
     Ok(exit)
+}
+
+fn newest_note(entries: &[Entry]) -> Option<NoteLine> {
+    entries.iter().rev().find_map(|entry| {
+        let Event::Note { by, text } = &entry.record.event else {
+            return None;
+        };
+        Some(NoteLine {
+            by: by.clone(),
+            text: text.clone(),
+            at_ms: entry.record.at_ms,
+        })
+    })
 }
 
 fn lines(plan: &Plan, state: &State) -> Vec<StepLine> {
@@ -143,6 +166,11 @@ impl Report for StatusReport {
             }
         }
         self.bake(out)?;
+        if let Some(NoteLine { by, text, at_ms }) = &self.note {
+            let note = format!("note by {by} at {}: {text}", clock_time(*at_ms));
+            writeln!(out)?;
+            out.wrapped(2, &printable(&note))?;
+        }
         writeln!(out, "\nyou may:")?;
         for (command, effect) in self.actions() {
             writeln!(out, "  dbctl rollout {command:<10} {effect}")?;
@@ -214,6 +242,10 @@ impl StatusReport {
             | Status::Stuck { .. }
             | Status::Completed
             | Status::Aborted => {}
+        }
+        if driven && !self.state.is_closed() {
+            let fences = "drives it from here; whoever drives now is fenced";
+            actions.push(("takeover", fences));
         }
         if self.state.can_go_forward() && !matches!(self.status, Status::Paused { .. }) {
             actions.push(("pause", "stops advancing, keeps everything as it is"));

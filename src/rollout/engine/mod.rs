@@ -112,8 +112,9 @@ impl<W: World, O: Operator> Engine<W, O> {
                     ),
                 )
                 .next(format!(
-                    "if that process is gone, try again in {} s; pause, approve and rollback reach \
-                     a driver that lives, and rollback does not wait for one that does not",
+                    "dbctl rollout takeover      drives it from here and fences that process\n\
+                     if it is gone, try again in {} s\n\
+                     pause, approve, note and rollback reach it while it lives",
                     held.left.as_secs() + 1
                 )));
             }
@@ -456,12 +457,13 @@ impl<W: World, O: Operator> Engine<W, O> {
             match decide(&self.state, now_ms(), input) {
                 Ok(decision) => {
                     let ending = self.record(&decision).await?;
-                    self.journal.answer(request.id, "done").await?;
-                    self.operator
-                        .note(&format!("{} by {}", request.kind.as_str(), request.by));
+                    // Fenced: it is for whoever drives now, and not ours to answer.
                     if ending.is_some() {
                         return Ok(ending);
                     }
+                    self.journal.answer(request.id, "done").await?;
+                    self.operator
+                        .note(&format!("{} by {}", request.kind.as_str(), request.by));
                     self.stop_what_is_over(outside).await;
                 }
                 Err(refusal) => {

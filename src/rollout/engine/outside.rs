@@ -114,6 +114,7 @@ pub(super) fn to_input(request: &Request) -> Result<Input, String> {
         RequestKind::Resume => Input::Resume { by },
         RequestKind::Abort => Input::Abort { by, why },
         RequestKind::Rollback => Input::Rollback { by, why },
+        RequestKind::Note => Input::Note { by, text: why },
         RequestKind::Approve => {
             let detail: Value = serde_json::from_str(&why).map_err(|e| e.to_string())?;
             let phase = detail["phase"]

@@ -87,15 +87,17 @@ pub enum RequestKind {
     Resume,
     Abort,
     Rollback,
+    Note,
 }
 
 impl RequestKind {
-    pub const ALL: [RequestKind; 5] = [
+    pub const ALL: [RequestKind; 6] = [
         RequestKind::Approve,
         RequestKind::Pause,
         RequestKind::Resume,
         RequestKind::Abort,
         RequestKind::Rollback,
+        RequestKind::Note,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -105,6 +107,7 @@ impl RequestKind {
             RequestKind::Resume => "resume",
             RequestKind::Abort => "abort",
             RequestKind::Rollback => "rollback",
+            RequestKind::Note => "note",
         }
     }
 }
@@ -115,7 +118,7 @@ pub struct Request {
     pub id: i64,
     pub kind: RequestKind,
     pub by: String,
-    /// The reason; for an approval the phase and the plan that it is for, as JSON.
+    /// The reason, the note; for an approval the phase and the plan that it is for, as JSON.
     pub detail: String,
 }
 

@@ -5,4 +5,5 @@ pub mod fleet;
 pub mod migrations;
 pub mod pooler;
 pub mod postgres;
+pub mod programs;
 pub mod service;

@@ -110,6 +110,9 @@ async fn wait(
     let child = command
         .spawn()
         .map_err(|e| format!("{program} could not be started: {e}"))?;
+    // With it goes our copy of the locked file: only the program and what it starts hold the lock,
+    // so that a driver that is stopped does not hold it for ever.
+    drop(command);
     let mut group = Group(Some(child));
     let Some(child) = &mut group.0 else {
         return Ok(None);
