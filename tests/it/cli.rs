@@ -78,10 +78,15 @@ fn examples_are_command_lines_that_dbctl_understands() {
                 .split([';', '|', '>', '#'])
                 .next()
                 .expect("a first part");
-            let parsed = Cli::command().try_get_matches_from(
-                line.split_whitespace()
-                    .map(|word| word.trim_matches(['\'', '"'])),
-            );
+            // Every second part stands between double quotes and is one word.
+            let parts = line.split('"').enumerate();
+            let parsed = Cli::command().try_get_matches_from(parts.flat_map(|(n, part)| {
+                if n % 2 == 1 {
+                    return vec![part];
+                }
+                let words = part.split_whitespace();
+                words.map(|word| word.trim_matches('\'')).collect()
+            }));
             if let Err(e) = parsed {
                 let informs = matches!(
                     e.kind(),

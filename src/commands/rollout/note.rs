@@ -16,7 +16,7 @@ use crate::rollout::machine::Input;
 leave a note, then the next operator runs `dbctl rollout takeover`.
 
 Example:
-  dbctl rollout note \"canary looks fine; p99 was noisy before too\"")]
+  dbctl rollout note \"the canary is fine, p99 was noisy before too\"")]
 pub struct NoteArgs {
     /// What the next operator should know; no secrets, it stays in the journal
     #[arg(value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]

@@ -26,7 +26,7 @@ a paused run stays paused, an approval is still wanted.
 
 Example:
   dbctl rollout takeover
-  dbctl rollout takeover --confirm 7f3c1a --note \"Kim's shift is over\"")]
+  dbctl rollout takeover --confirm 7f3c1a --note \"the shift of Kim is over\"")]
 pub struct TakeoverArgs {
     #[command(flatten)]
     run: RunArgs,

@@ -7,8 +7,10 @@
 
 mod chain;
 mod export;
+mod request;
 mod sqlite;
 
 pub use chain::{Broken, Entry, Hash, Head, Record, RunId, seal, verify};
 pub use export::{export, import};
-pub use sqlite::{AppendError, Journal, Request, RequestKind, RunRow};
+pub use request::{Request, RequestKind};
+pub use sqlite::{AppendError, Journal, RunRow};
