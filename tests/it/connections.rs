@@ -53,7 +53,7 @@ async fn whoever_gave_up_waiting_for_a_connection_takes_nobodys_place() {
     let held = pool.begin().await.expect("the only connection");
     for _ in 0..1_000 {
         let mut begin = Box::pin(pool.begin());
-        let polled = futures_util::poll!(begin.as_mut());
+        let polled = std::future::poll_fn(|cx| Poll::Ready(begin.as_mut().poll(cx))).await;
         assert!(polled.is_pending(), "there is no other connection");
     }
     held.commit().await.expect("committed");

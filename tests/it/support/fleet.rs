@@ -162,6 +162,19 @@ impl Fleet {
 }
 
 /// Restarts an instance for `POST /NAME` and answers when it serves again. Returns its URL.
+impl Drop for Fleet {
+    /// The supervisor's thread keeps the instances for as long as the test's process lives.
+    fn drop(&mut self) {
+        for supervised in self.instances.iter() {
+            let mut instance = supervised
+                .instance
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            instance.end();
+        }
+    }
+}
+
 fn supervise(instances: Arc<Vec<Supervised>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));

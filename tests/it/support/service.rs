@@ -241,12 +241,19 @@ impl Instance {
     }
 }
 
-impl Drop for Instance {
-    fn drop(&mut self) {
+impl Instance {
+    /// Ends the process if it runs; nothing is asked of it.
+    pub fn end(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
