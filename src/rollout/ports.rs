@@ -33,21 +33,21 @@ impl Job {
     /// The targets that the step acts on: its own, or all that were switched where the step
     /// names no environment (in a rollback and after it).
     pub fn targets(&self) -> Vec<TargetRef> {
-        match self.planned().step.env.as_str() {
-            "" => flipped(&self.plan, &self.state),
-            _ => self.planned().target_refs().collect(),
+        match self.planned().step.environment() {
+            None => flipped(&self.plan, &self.state),
+            Some(_) => self.planned().target_refs().collect(),
         }
     }
 
     /// The environments that the step acts on, by the same rule.
     pub fn environments(&self) -> Vec<String> {
-        match self.planned().step.env.as_str() {
-            "" => {
+        match self.planned().step.environment() {
+            None => {
                 let mut names: Vec<String> = self.targets().into_iter().map(|t| t.env).collect();
                 names.dedup();
                 names
             }
-            env => vec![env.to_owned()],
+            Some(env) => vec![env.to_owned()],
         }
     }
 }

@@ -55,10 +55,18 @@ pub struct Step {
     /// phase wants an approval.
     pub phase: String,
     /// The environment that it acts on, as named in `dbctl.toml`; one for all steps of a phase.
-    /// Empty for a step of the rollback, which acts wherever the run has switched something.
+    /// Empty for a step of the rollback or after it that acts wherever the run has switched
+    /// something.
     pub env: String,
     pub kind: StepKind,
     pub at: Position,
+}
+
+impl Step {
+    /// The environment; none for a step that acts wherever the run has switched something.
+    pub fn environment(&self) -> Option<&str> {
+        (!self.env.is_empty()).then_some(self.env.as_str())
+    }
 }
 
 /// What a step does.

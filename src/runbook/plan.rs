@@ -119,9 +119,9 @@ impl Plan {
         rollback.extend(undo_steps(&forward));
         let mut afterwards = Vec::new();
         for step in &runbook.afterwards {
-            afterwards.push(match step.env.as_str() {
-                "" => resolver.unplaced(step),
-                _ => resolver.planned(step, 0)?,
+            afterwards.push(match step.environment() {
+                None => resolver.unplaced(step),
+                Some(_) => resolver.planned(step, 0)?,
             });
         }
         let mut plan = Plan {

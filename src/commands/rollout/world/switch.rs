@@ -25,9 +25,9 @@ impl Live {
         let mut evidence = Vec::new();
         for (env, fleet) in self.fleets(&job.targets())? {
             // What was switched had a neighbour in memory that must know as much.
-            let fleet = match job.planned().step.env.as_str() {
-                "" => Fleet::everyone(env)?,
-                _ => fleet,
+            let fleet = match job.planned().step.environment() {
+                None => Fleet::everyone(env)?,
+                Some(_) => fleet,
             };
             let database = self.database(env)?;
             let carried =
