@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use super::machine::{BakeOutline, Class, GateOutline, Outline, StepOutline};
 use crate::runbook::model::{Gate, StepKind};
 use crate::runbook::plan::{Plan, Planned};
@@ -20,7 +22,7 @@ pub fn outline(plan: &Plan, hash: &str) -> Outline {
 
 fn step(plan: &Plan, planned: &Planned) -> StepOutline {
     let (class, repeatable) = match &planned.step.kind {
-        StepKind::Confirm { .. } | StepKind::Approve => (Class::Ask, true),
+        StepKind::Confirm { .. } | StepKind::Approve { .. } => (Class::Ask, true),
         // What a program of somebody else's does twice is not ours to say.
         StepKind::Command { .. } => (Class::Effect, false),
         // A rehearsal starts with setting everything back, so beginning again is safe.
@@ -45,7 +47,47 @@ fn step(plan: &Plan, planned: &Planned) -> StepOutline {
         flips: planned.flips(),
         repeatable,
         undoes: planned.undoes,
+        approvals: match planned.step.kind {
+            StepKind::Approve { approvals } => approvals,
+            StepKind::Confirm { .. }
+            | StepKind::Command { .. }
+            | StepKind::Preflight
+            | StepKind::Migrate
+            | StepKind::Keys
+            | StepKind::Carry { .. }
+            | StepKind::Toggles { .. }
+            | StepKind::Restart { .. }
+            | StepKind::Rehearse { .. }
+            | StepKind::Recover { .. }
+            | StepKind::Smoke { .. }
+            | StepKind::Verify { .. }
+            | StepKind::Complete
+            | StepKind::Bake { .. } => 1,
+        },
+        digest: digest(plan, planned),
     }
+}
+
+/// Of what the step does and to which targets, in hexadecimal; not of how it is told or where it
+/// stands in the document.
+fn digest(plan: &Plan, planned: &Planned) -> String {
+    let env = plan
+        .environments
+        .iter()
+        .find(|e| e.name == planned.step.env);
+    let targets: Vec<_> = env
+        .into_iter()
+        .flat_map(|e| &e.targets)
+        .filter(|t| planned.targets.contains(&t.name))
+        .collect();
+    let of = serde_json::json!([
+        planned.step.kind,
+        planned.step.env,
+        planned.targets,
+        targets
+    ]);
+    let bytes = Sha256::digest(of.to_string());
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Three intervals without a look are a gap: one may be late, two may be slow, three are missing.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::journal::Entry;
-use super::machine::{Event, Found, Outcome, Part, Reading, State, StepRef};
+use super::machine::{Found, Outcome, Part, Reading, State, StepRef};
 use crate::runbook::plan::{Phase, Plan, Planned, TargetRef};
 
 /// One attempt of one step.
@@ -130,6 +130,16 @@ pub enum Said {
     NobodyThere,
 }
 
+/// Who said yes to a question so far.
+#[derive(Debug, Clone)]
+pub struct Agreed {
+    pub by: Vec<String>,
+    /// How many people it wants.
+    pub of: u32,
+    /// The person in front of this process is among them, and another one has to.
+    pub here: bool,
+}
+
 /// The person in front of it, and the screen.
 pub trait Operator: Send + Sync + 'static {
     fn approve(
@@ -140,7 +150,7 @@ pub trait Operator: Send + Sync + 'static {
     ) -> impl Future<Output = Said> + Send;
 
     /// Asks whether a step that only a person can do was done.
-    fn answer(&self, step: Planned) -> impl Future<Output = Said> + Send;
+    fn answer(&self, step: Planned, agreed: Agreed) -> impl Future<Output = Said> + Send;
 
     /// Asks how to go on from a pause: yes resumes.
     fn paused(&self, why: String) -> impl Future<Output = Said> + Send;
@@ -153,39 +163,4 @@ pub trait Operator: Send + Sync + 'static {
 
     /// Something a person should know that is not an event.
     fn note(&self, text: &str);
-}
-
-/// Who acts, as far as the system says.
-pub fn operator_name() -> String {
-    super::lease::holder()
-}
-
-/// The newest reason that a journal gives for a pause, a rollback or being stuck.
-pub fn last_reason(entries: &[Entry]) -> Option<&str> {
-    entries
-        .iter()
-        .rev()
-        .find_map(|entry| match &entry.record.event {
-            Event::Paused { why, .. }
-            | Event::RollbackStarted { why }
-            | Event::Stuck { why, .. }
-            | Event::Triggered { why, .. }
-            | Event::Failed { why, .. }
-            | Event::Aborted { why, .. } => Some(why.as_str()),
-            Event::Started { .. }
-            | Event::Driven { .. }
-            | Event::ApprovalWanted { .. }
-            | Event::Approved { .. }
-            | Event::AnswerWanted { .. }
-            | Event::Intended { .. }
-            | Event::Succeeded { .. }
-            | Event::InDoubt { .. }
-            | Event::Probed { .. }
-            | Event::Observed { .. }
-            | Event::Resumed { .. }
-            | Event::RolledBack
-            | Event::Completed
-            | Event::Waived { .. }
-            | Event::Note { .. } => None,
-        })
 }

@@ -10,7 +10,8 @@ use crate::runtime::toggles::{Mode, Modes, Toggle};
 pub fn step(kind: &StepKind) -> String {
     match kind {
         StepKind::Confirm { question } => question.clone(),
-        StepKind::Approve => "an operator lets the run go on".into(),
+        StepKind::Approve { approvals: 1 } => "an operator lets the run go on".into(),
+        StepKind::Approve { approvals } => format!("{approvals} people let the run go on"),
         StepKind::Command { run, .. } => run.join(" "),
         StepKind::Preflight => "the preconditions hold".into(),
         StepKind::Migrate => "apply pending migrations".into(),

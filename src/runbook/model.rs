@@ -75,8 +75,8 @@ impl Step {
 pub enum StepKind {
     /// A person says that it was done. `question` is what they confirm.
     Confirm { question: String },
-    /// A person with the right to it lets the run go on.
-    Approve,
+    /// So many different people let the run go on.
+    Approve { approvals: u32 },
     /// Runs a program; exit status 0 is success.
     Command {
         run: Vec<String>,
@@ -128,7 +128,7 @@ impl StepKind {
     pub const fn name(&self) -> &'static str {
         match self {
             StepKind::Confirm { .. } => "confirm",
-            StepKind::Approve => "approve",
+            StepKind::Approve { .. } => "approve",
             StepKind::Command { .. } => "command",
             StepKind::Preflight => "preflight",
             StepKind::Migrate => "migrate",

@@ -207,7 +207,7 @@ impl Planned {
             StepKind::Toggles { set, .. } => set.values().any(|m| *m == Mode::Postgres),
             StepKind::Rehearse { .. } => true,
             StepKind::Confirm { .. }
-            | StepKind::Approve
+            | StepKind::Approve { .. }
             | StepKind::Command { .. }
             | StepKind::Preflight
             | StepKind::Migrate
@@ -350,7 +350,7 @@ fn on(kind: &StepKind) -> Option<&[String]> {
         | StepKind::Recover { on, .. }
         | StepKind::Rehearse { on } => Some(on),
         StepKind::Confirm { .. }
-        | StepKind::Approve
+        | StepKind::Approve { .. }
         | StepKind::Command { .. }
         | StepKind::Preflight
         | StepKind::Migrate

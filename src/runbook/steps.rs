@@ -15,7 +15,7 @@ use crate::runtime::toggles::{Mode, Toggle};
 /// Every kind with the keys that only some kinds have. `docs/runbooks.md` describes them.
 pub const KINDS: [(&str, &[&str]); 14] = [
     ("confirm", &["question"]),
-    ("approve", &[]),
+    ("approve", &["approvals"]),
     ("command", &["run", "probe", "undo", "timeout"]),
     ("preflight", &[]),
     ("migrate", &[]),
@@ -194,6 +194,27 @@ fn elsewhere(key: &str, kind: &str) -> Option<String> {
     })
 }
 
+/// More than a few people are not found at a bad hour.
+const MOST_APPROVALS: u64 = 9;
+
+fn approvals(fields: &mut Fields, mistakes: &mut Mistakes) -> u32 {
+    let Some(given) = fields.get::<u64>("approvals", mistakes) else {
+        return 1;
+    };
+    match u32::try_from(given.value) {
+        Ok(count) if (1..=MOST_APPROVALS).contains(&given.value) => count,
+        Ok(_) | Err(_) => {
+            mistakes.add(
+                given.span,
+                format_args!("`approvals` is a number of people from 1 to {MOST_APPROVALS}"),
+                "out of range",
+                "how many different people have to approve: approvals = 2",
+            );
+            1
+        }
+    }
+}
+
 fn kind(word: &str, part: Part, common: &mut Common, mistakes: &mut Mistakes) -> Option<StepKind> {
     Some(match word {
         "confirm" => StepKind::Confirm {
@@ -202,7 +223,9 @@ fn kind(word: &str, part: Part, common: &mut Common, mistakes: &mut Mistakes) ->
                 .get::<String>("question", mistakes)
                 .map_or_else(|| common.heading.clone(), |q| q.value),
         },
-        "approve" => StepKind::Approve,
+        "approve" => StepKind::Approve {
+            approvals: approvals(&mut common.fields, mistakes),
+        },
         "command" => return command(&mut common.fields, mistakes),
         "preflight" => StepKind::Preflight,
         "migrate" => StepKind::Migrate,

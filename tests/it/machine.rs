@@ -13,6 +13,7 @@ use dbctl::rollout::machine::{
 use proptest::prelude::*;
 
 pub const PLAN: &str = "the plan";
+pub const NEXT_PLAN: &str = "the next plan";
 const BY: &str = "me";
 
 fn step(id: &str, phase: usize, class: Class, flips: bool) -> StepOutline {
@@ -23,6 +24,24 @@ fn step(id: &str, phase: usize, class: Class, flips: bool) -> StepOutline {
         flips,
         repeatable: true,
         undoes: None,
+        approvals: 1,
+        digest: id.into(),
+    }
+}
+
+/// The same steps under another plan; what was not begun is done in another way.
+pub fn next_plan(state: &State) -> Input {
+    let mut outline = state.outline.clone();
+    outline.plan = NEXT_PLAN.into();
+    for (step, done) in outline.forward.iter_mut().zip(&state.forward) {
+        if done.attempts == 0 {
+            step.digest = "another way".into();
+        }
+    }
+    Input::Replan {
+        by: BY.into(),
+        outline,
+        plan: "{}".into(),
     }
 }
 
@@ -52,13 +71,15 @@ fn plan(forward: Vec<StepOutline>, rollback: Vec<StepOutline>) -> Outline {
 fn outline() -> Outline {
     let mut deploy = step("deploy", 0, Class::Effect, false);
     deploy.repeatable = false;
+    let mut ask = step("ask", 0, Class::Ask, false);
+    ask.approvals = 2;
     let mut undo = step("undo-deploy", 0, Class::Effect, false);
     undo.repeatable = false;
     undo.undoes = Some(0);
     plan(
         vec![
             deploy,
-            step("ask", 0, Class::Ask, false),
+            ask,
             step("flip", 1, Class::Effect, true),
             step("bake", 1, bake(), false),
             step("smoke", 1, Class::Check, false),
@@ -86,14 +107,17 @@ pub fn small_outlines() -> Vec<Outline> {
             .collect()
     };
     let mut plans = Vec::new();
-    for (forward, rollback) in [
-        (["flip", "ask"], ["toggles"].as_slice()),
-        (["flip", "bake"], &["toggles"]),
-        (["flip", "smoke"], &["rows-kept"]),
-        (["deploy", "flip"], &["undo-deploy"]),
-    ] {
+    let small: [(&[&str], &[&str]); 6] = [
+        (&["flip"], &["toggles"]),
+        (&["ask"], &["toggles"]),
+        (&["flip", "ask"], &["toggles"]),
+        (&["flip", "bake"], &["toggles"]),
+        (&["flip", "smoke"], &["rows-kept"]),
+        (&["deploy", "flip"], &["undo-deploy"]),
+    ];
+    for (forward, rollback) in small {
         plans.push(plan(
-            pick(&whole.forward, &forward),
+            pick(&whole.forward, forward),
             pick(&whole.rollback, rollback),
         ));
     }
@@ -140,12 +164,15 @@ fn inputs(state: &State) -> Vec<Input> {
         },
     ];
     for phase in 0..2 {
-        inputs.push(Input::Approve {
-            phase,
-            plan: PLAN.into(),
-            by: by(),
-        });
+        for plan in [PLAN, NEXT_PLAN] {
+            inputs.push(Input::Approve {
+                phase,
+                plan: plan.into(),
+                by: by(),
+            });
+        }
     }
+    inputs.push(next_plan(state));
     for rolls_back in [true, false] {
         inputs.push(Input::Trigger {
             id: "auth".into(),
@@ -158,11 +185,11 @@ fn inputs(state: &State) -> Vec<Input> {
         inputs.push(look(verdict));
     }
     for at in all_steps(state) {
-        for yes in [true, false] {
+        for (yes, by) in [(true, BY), (true, "you"), (false, BY)] {
             inputs.push(Input::Answer {
                 step: at,
                 yes,
-                by: by(),
+                by: by.into(),
             });
         }
         let attempts = state.step(at).expect("it exists").attempts;

@@ -4,6 +4,7 @@
 mod support;
 
 mod carry;
+mod checkpoints;
 mod cli;
 mod connections;
 mod demo;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use crate::commands::rollout::{self, Terminal};
 use crate::rollout::journal::Entry;
 use crate::rollout::machine::{Event, State};
-use crate::rollout::ports::{Looked, Operator, Said};
+use crate::rollout::ports::{Agreed, Looked, Operator, Said};
 use crate::runbook::plan::{Phase, Plan, Planned};
 use crate::ui::Ui;
 
@@ -58,7 +58,7 @@ impl Operator for Autopilot {
         Said::Yes
     }
 
-    async fn answer(&self, step: Planned) -> Said {
+    async fn answer(&self, step: Planned, _agreed: Agreed) -> Said {
         self.ui.status(format_args!(
             "          (a person would answer: {})",
             step.step.id
@@ -107,6 +107,9 @@ impl Operator for Autopilot {
             | Event::Resumed { .. }
             | Event::Aborted { .. }
             | Event::Waived { .. }
+            | Event::Agreed { .. }
+            | Event::Replanned { .. }
+            | Event::Checkpoint(_)
             | Event::Note { .. } => false,
         };
         if let Some(text) = rollout::line(&entry.record.event, plan, state).filter(|_| worth) {

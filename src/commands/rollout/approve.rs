@@ -5,7 +5,7 @@ use super::reach::{Reached, reach, tell_here};
 use super::session::{RunArgs, find_run, open_journal};
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
-use crate::rollout::engine::replay;
+use crate::rollout::engine::{Known, recall};
 use crate::rollout::journal::RequestKind;
 use crate::rollout::lease;
 use crate::rollout::machine::{Input, Status};
@@ -28,7 +28,7 @@ pub struct ApproveArgs {
 pub async fn run(args: ApproveArgs, context: &Context) -> Result<Exit> {
     let journal = open_journal(context).await?;
     let row = find_run(&journal, &args.run).await?;
-    let (state, plan) = replay(&journal.entries(&row.run).await?)?;
+    let Known { state, plan, .. } = recall(&journal, &row.run).await?;
     let Status::AwaitingApproval { phase } = state.status else {
         return Err(Problem::new(
             Exit::Usage,

@@ -1,5 +1,6 @@
 use std::fmt::{self, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
@@ -46,7 +47,7 @@ struct LogReport {
     #[serde(skip)]
     entries: Vec<Entry>,
     #[serde(skip)]
-    plan: Plan,
+    plan: Arc<Plan>,
     /// Only whether the chain is intact.
     #[serde(skip)]
     brief: bool,
@@ -70,7 +71,7 @@ pub async fn run(args: LogArgs, context: &Context) -> Result<Exit> {
             (row.run, entries)
         }
     };
-    let (_, plan) = crate::rollout::engine::replay(&entries)?;
+    let plan = crate::rollout::engine::replay(&entries)?.plan;
     if let Some(expected) = args.expect_head {
         let holds = entries
             .iter()

@@ -5,7 +5,7 @@ use super::reach::{Reached, reach, tell_here};
 use super::session::{RunArgs, find_run, open_journal};
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
-use crate::rollout::engine::replay;
+use crate::rollout::engine::recall;
 use crate::rollout::journal::RequestKind;
 use crate::rollout::lease;
 use crate::rollout::machine::Input;
@@ -28,7 +28,7 @@ pub struct NoteArgs {
 pub async fn run(args: NoteArgs, context: &Context) -> Result<Exit> {
     let journal = open_journal(context).await?;
     let row = find_run(&journal, &args.run).await?;
-    let (state, _) = replay(&journal.entries(&row.run).await?)?;
+    let state = recall(&journal, &row.run).await?.state;
     if state.is_closed() {
         return Err(Problem::new(
             Exit::Usage,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use crate::error::Exit;
 use crate::rollout::journal::Entry;
 use crate::rollout::machine::{Event, State};
-use crate::rollout::ports::{Looked, Operator, Said};
+use crate::rollout::ports::{Agreed, Looked, Operator, Said};
 use crate::runbook::model::StepKind;
 use crate::runbook::plan::{Phase, Plan, Planned};
 use crate::settings::Format;
@@ -108,9 +108,19 @@ impl Operator for Terminal {
         }
     }
 
-    async fn answer(&self, step: Planned) -> Said {
+    async fn answer(&self, step: Planned, agreed: Agreed) -> Said {
         if !self.ui.can_ask() {
             return Said::NobodyThere;
+        }
+        if agreed.here {
+            self.say(&format!(
+                "{} of {} said yes; another person has to:\n  \
+                 dbctl rollout approve --confirm {}\nCtrl-C leaves the run as it is",
+                agreed.by.len(),
+                agreed.of,
+                step.step.id
+            ));
+            return std::future::pending().await;
         }
         let question = match &step.step.kind {
             StepKind::Confirm { question } => question.as_str(),
@@ -206,6 +216,12 @@ pub fn line(event: &Event, plan: &Plan, state: &State) -> Option<String> {
             format!("phase {} approved by {by}", plan.phases[*phase].name)
         }
         Event::AnswerWanted { step } => format!("{} wants a person's answer", id(*step)),
+        Event::Agreed { step, by, .. } => format!("{by} says yes to {}", id(*step)),
+        Event::Replanned { by, outline, .. } => {
+            let hash = outline.plan.get(..12).unwrap_or("?");
+            format!("{by} has the run follow plan {hash} from here on")
+        }
+        Event::Checkpoint(_) => return None,
         Event::Intended { step, attempt } if *attempt > 1 => {
             format!("▸ {} (attempt {attempt})", id(*step))
         }

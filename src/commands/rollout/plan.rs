@@ -112,7 +112,12 @@ pub fn describe(planned: &Planned) -> String {
     };
     match &planned.step.kind {
         StepKind::Confirm { question } => format!("a person confirms: {question}"),
-        StepKind::Approve => format!("a person approves: {}", planned.step.heading),
+        StepKind::Approve { approvals: 1 } => {
+            format!("a person approves: {}", planned.step.heading)
+        }
+        StepKind::Approve { approvals } => {
+            format!("{approvals} people approve: {}", planned.step.heading)
+        }
         StepKind::Command { run, undo, .. } => match undo {
             Some(undo) => format!("{} (undone by {})", run.join(" "), undo.join(" ")),
             None => run.join(" "),

@@ -4,8 +4,8 @@ use super::reach::{Reached, reach, tell_here};
 use super::session::{RunArgs, drive, find_run, last_words, open_journal};
 use crate::commands::Context;
 use crate::error::{Exit, Result};
-use crate::rollout::engine::{Ending, replay};
-use crate::rollout::journal::{Entry, Head, Journal, RequestKind, RunId};
+use crate::rollout::engine::{Ending, Known, recall};
+use crate::rollout::journal::{Journal, RequestKind, RunId};
 use crate::rollout::lease;
 use crate::rollout::machine::{Input, Status};
 
@@ -52,8 +52,7 @@ async fn follow(journal: &Journal, run: &RunId, context: &Context) -> Result<Exi
     loop {
         // Asked first: a driver that ends in between has written its last event.
         let driven = journal.holder(run).await?.is_some();
-        let entries = journal.entries(run).await?;
-        let (state, _) = replay(&entries)?;
+        let Known { state, head, .. } = recall(journal, run).await?;
         let ending = match state.status {
             Status::RolledBack => Ending::RolledBack,
             Status::Stuck { .. } => Ending::Stuck,
@@ -74,7 +73,6 @@ async fn follow(journal: &Journal, run: &RunId, context: &Context) -> Result<Exi
                 continue;
             }
         };
-        let head = entries.last().map_or(Head::EMPTY, Entry::head);
         let text = last_words(&ending, run, head, &state);
         context.ui.status(text.trim_end());
         return Ok(ending.exit());

@@ -8,7 +8,7 @@ use super::until::Until;
 use super::world::Live;
 use crate::commands::Context;
 use crate::error::{Exit, Result};
-use crate::rollout::engine::{Ending, Engine, replay};
+use crate::rollout::engine::{Ending, Engine, recall};
 use crate::rollout::journal::Journal;
 use crate::runbook::plan::Plan;
 
@@ -61,7 +61,7 @@ async fn engine(args: RunArgs, context: &Context) -> Result<(Engine<Live, Termin
     if let Some(journal) = Journal::open(path).await? {
         let mut runs = journal.runs().await?.into_iter();
         if let Some(open) = runs.find(|r| !r.closed && r.name == runbook.name) {
-            let (_, plan) = replay(&journal.entries(&open.run).await?)?;
+            let plan = recall(&journal, &open.run).await?.plan;
             let until = Until::find(&args.until, Until::OF_RUN, &plan)?;
             context.ui.status(format_args!(
                 "run {} is open and is driven on, by the plan that it was begun with",

@@ -8,7 +8,7 @@ use super::session::{RunbookArgs, drive};
 use super::world::Live;
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
-use crate::rollout::engine::{Engine, replay};
+use crate::rollout::engine::{Engine, recall};
 use crate::rollout::journal::{Journal, RunId};
 use crate::rollout::machine::{Input, Status};
 use crate::runbook::plan::Plan;
@@ -64,7 +64,7 @@ async fn close_the_last(journal: &Journal, waive: Option<&RunId>, context: &Cont
     let Some(last) = journal.runs().await?.into_iter().find(|r| !r.closed) else {
         return Ok(());
     };
-    let (state, _) = replay(&journal.entries(&last.run).await?)?;
+    let state = recall(journal, &last.run).await?.state;
     if state.status != Status::RolledBack {
         // The journal itself refuses a second open run, and says so.
         return Ok(());

@@ -1,4 +1,5 @@
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
@@ -6,10 +7,9 @@ use serde::Serialize;
 use super::session::{RunArgs, find_run, open_journal};
 use crate::commands::Context;
 use crate::error::{Exit, Result};
-use crate::rollout::engine::replay;
-use crate::rollout::journal::{Entry, Head, RunId};
-use crate::rollout::machine::{Event, Part, Progress, State, Status, StepState};
-use crate::rollout::ports::last_reason;
+use crate::rollout::engine::{Known, recall};
+use crate::rollout::journal::RunId;
+use crate::rollout::machine::{Note, Part, Progress, State, Status, StepState};
 use crate::runbook::model::StepKind;
 use crate::runbook::plan::{Plan, Planned};
 use crate::ui::{Report, Screen, Tone, clock_time, duration, printable};
@@ -37,7 +37,7 @@ struct StatusReport {
     exit_code: u8,
     reason: Option<String>,
     /// The newest note that somebody left.
-    note: Option<NoteLine>,
+    note: Option<Note>,
     /// Who drives, if anybody does.
     holder: Option<String>,
     plan: String,
@@ -47,14 +47,7 @@ struct StatusReport {
     #[serde(skip)]
     state: State,
     #[serde(skip)]
-    planned: Plan,
-}
-
-#[derive(Debug, Serialize)]
-struct NoteLine {
-    by: String,
-    text: String,
-    at_ms: u64,
+    planned: Arc<Plan>,
 }
 
 #[derive(Debug, Serialize)]
@@ -70,40 +63,32 @@ struct StepLine {
 pub async fn run(args: StatusArgs, context: &Context) -> Result<Exit> {
     let journal = open_journal(context).await?;
     let row = find_run(&journal, &args.run).await?;
-    let entries = journal.entries(&row.run).await?;
-    let (state, plan) = replay(&entries)?;
+    let Known {
+        state,
+        told,
+        plan,
+        head,
+        last_at_ms,
+        ..
+    } = recall(&journal, &row.run).await?;
     let exit = super::operator::exit_of(&state);
-    let last = entries.last();
     let report = StatusReport {
         run: row.run.clone(),
         runbook: row.name,
         status: state.status.clone(),
         exit_code: exit as u8,
-        reason: last_reason(&entries).map(str::to_owned),
-        note: newest_note(&entries),
+        reason: told.reason,
+        note: told.note,
         holder: journal.holder(&row.run).await?.map(|h| h.holder),
         plan: state.outline.plan.clone(),
-        head: last.map_or(Head::EMPTY, Entry::head).to_string(),
-        last_event_ms: last.map_or(0, |e| e.record.at_ms),
+        head: head.to_string(),
+        last_event_ms: last_at_ms,
         steps: lines(&plan, &state),
         planned: plan,
         state,
     };
     context.ui.report(&report)?;
     Ok(exit)
-}
-
-fn newest_note(entries: &[Entry]) -> Option<NoteLine> {
-    entries.iter().rev().find_map(|entry| {
-        let Event::Note { by, text } = &entry.record.event else {
-            return None;
-        };
-        Some(NoteLine {
-            by: by.clone(),
-            text: text.clone(),
-            at_ms: entry.record.at_ms,
-        })
-    })
 }
 
 fn lines(plan: &Plan, state: &State) -> Vec<StepLine> {
@@ -166,7 +151,7 @@ impl Report for StatusReport {
             }
         }
         self.bake(out)?;
-        if let Some(NoteLine { by, text, at_ms }) = &self.note {
+        if let Some(Note { by, text, at_ms }) = &self.note {
             let note = format!("note by {by} at {}: {text}", clock_time(*at_ms));
             writeln!(out)?;
             out.wrapped(2, &printable(&note))?;

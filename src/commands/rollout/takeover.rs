@@ -10,7 +10,7 @@ use super::session::{RunArgs, drive, find_run, open_journal};
 use super::world::Live;
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
-use crate::rollout::engine::{Engine, replay};
+use crate::rollout::engine::{Engine, Known, recall};
 use crate::rollout::journal::RunId;
 use crate::rollout::lease::{self, Held};
 use crate::rollout::machine::{Input, Part, Progress, State};
@@ -41,7 +41,7 @@ pub struct TakeoverArgs {
 pub async fn run(args: TakeoverArgs, context: &Context) -> Result<Exit> {
     let journal = open_journal(context).await?;
     let row = find_run(&journal, &args.run).await?;
-    let (state, plan) = replay(&journal.entries(&row.run).await?)?;
+    let Known { state, plan, .. } = recall(&journal, &row.run).await?;
     if state.is_closed() {
         return Err(Problem::new(
             Exit::Usage,

@@ -8,10 +8,9 @@ use super::session::{RunArgs, find_run, interrupts, open_journal};
 use super::until::Until;
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
-use crate::rollout::engine::{now_ms, replay};
+use crate::rollout::engine::{Known, now_ms, recall};
 use crate::rollout::journal::{Journal, RunId};
-use crate::rollout::machine::{State, Status};
-use crate::runbook::plan::Plan;
+use crate::rollout::machine::Status;
 use crate::settings::Format;
 use crate::ui::{Ui, clock_time, duration, printable};
 
@@ -56,7 +55,7 @@ pub async fn run(args: WaitArgs, context: &Context) -> Result<Exit> {
     let journal = open_journal(context).await?;
     let row = find_run(&journal, &args.run).await?;
     let mut watched = Watched::new(&journal, row.run).await?;
-    let until = Until::find(&args.until, Until::OF_WAIT, &watched.plan)?;
+    let until = Until::find(&args.until, Until::OF_WAIT, &watched.known.plan)?;
     let began = Instant::now();
     let mut interrupt = interrupts();
     loop {
@@ -96,10 +95,7 @@ struct Told<'a> {
 /// What is known of the run that is waited for.
 struct Watched {
     run: RunId,
-    plan: Plan,
-    state: State,
-    /// The number of the newest event that `state` knows.
-    newest: u64,
+    known: Known,
     changed_at: Instant,
     driver: Option<String>,
     driven_at: Instant,
@@ -111,14 +107,11 @@ struct Watched {
 
 impl Watched {
     async fn new(journal: &Journal, run: RunId) -> Result<Self> {
-        let entries = journal.entries(&run).await?;
-        let (state, plan) = replay(&entries)?;
+        let known = recall(journal, &run).await?;
         let now = Instant::now();
         Ok(Self {
             run,
-            plan,
-            state,
-            newest: entries.last().map_or(0, |e| e.record.seq),
+            known,
             changed_at: now,
             driver: None,
             driven_at: now,
@@ -129,25 +122,23 @@ impl Watched {
     }
 
     async fn look(&mut self, journal: &Journal) -> Result<()> {
-        if journal.newest(&self.run).await? != self.newest {
-            let entries = journal.entries(&self.run).await?;
-            (self.state, self.plan) = replay(&entries)?;
-            self.newest = entries.last().map_or(0, |e| e.record.seq);
+        if journal.newest(&self.run).await? != self.known.head.seq {
+            self.known = recall(journal, &self.run).await?;
             self.changed_at = Instant::now();
         }
         self.driver = journal.holder(&self.run).await?.map(|h| h.holder);
         if self.driver.is_some() {
             self.driven_at = Instant::now();
         }
-        self.in_step = journal.newest(&self.run).await? == self.newest;
+        self.in_step = journal.newest(&self.run).await? == self.known.head.seq;
         Ok(())
     }
 
     /// The exit status, once there is nothing to wait for.
     fn end(&self, until: Until) -> Option<Exit> {
-        let reached = until.is_reached(&self.state);
+        let reached = until.is_reached(&self.known.state);
         let passed = reached && matches!(until, Until::Phase(_));
-        let stands = match self.state.status {
+        let stands = match self.known.state.status {
             Status::Running | Status::RollingBack => reached,
             Status::Completed | Status::RolledBack | Status::Aborted => true,
             Status::AwaitingApproval { .. }
@@ -158,7 +149,7 @@ impl Watched {
         let exit = if reached {
             Exit::Ok
         } else {
-            exit_of(&self.state)
+            exit_of(&self.known.state)
         };
         stands.then_some(exit)
     }
@@ -170,7 +161,7 @@ impl Watched {
 
     /// One line when the status has changed; a stop only once it lasts.
     fn tell(&mut self, end: Option<Exit>, ui: &Ui) -> Result<()> {
-        let goes_on = match self.state.status {
+        let goes_on = match self.known.state.status {
             Status::Running | Status::RollingBack => true,
             Status::AwaitingApproval { .. }
             | Status::AwaitingAnswer { .. }
@@ -180,8 +171,8 @@ impl Watched {
             | Status::Completed
             | Status::Aborted => false,
         };
-        if (goes_on || end.is_some()) && self.told.as_ref() != Some(&self.state.status) {
-            self.told = Some(self.state.status.clone());
+        if (goes_on || end.is_some()) && self.told.as_ref() != Some(&self.known.state.status) {
+            self.told = Some(self.known.state.status.clone());
             self.tell_status(end, ui)?;
         }
         let missed = goes_on && end.is_none() && self.driven_at.elapsed() >= MISSED_AFTER;
@@ -201,7 +192,7 @@ impl Watched {
                 schema: "dbctl.rollout.wait/1",
                 run: &self.run,
                 at_ms: now_ms(),
-                status: &self.state.status,
+                status: &self.known.state.status,
                 holder: self.driver.as_deref(),
                 exit_code: end.map(|e| e as u8),
             };
@@ -220,9 +211,9 @@ impl Watched {
 
     /// Where the run stands, and what is next where it stops.
     fn words(&self, end: Option<Exit>) -> String {
-        match self.state.status {
+        match self.known.state.status {
             Status::AwaitingApproval { phase } => {
-                let phase = &self.plan.phases[phase];
+                let phase = &self.known.plan.phases[phase];
                 format!(
                     "phase {} waits for an approval; next: dbctl rollout approve --confirm {}",
                     phase.name, phase.env
@@ -230,7 +221,7 @@ impl Watched {
             }
             Status::AwaitingAnswer { step } => format!(
                 "{} wants a person's answer; next: dbctl rollout resume on a terminal",
-                self.state.outline.id(step)
+                self.known.state.outline.id(step)
             ),
             Status::Paused { by } => {
                 format!("paused by {by}; next: dbctl rollout status says why and what may be done")
@@ -238,7 +229,7 @@ impl Watched {
             Status::Stuck { .. } => {
                 "stuck; next: dbctl rollout status says why and what may be done".into()
             }
-            Status::RolledBack if !self.state.is_closed() => {
+            Status::RolledBack if !self.known.state.is_closed() => {
                 "rolled back; next: dbctl rollout resume does what is due afterwards".into()
             }
             Status::Running if end.is_some() => "running; --until is reached".into(),
@@ -246,7 +237,7 @@ impl Watched {
             | Status::RollingBack
             | Status::RolledBack
             | Status::Completed
-            | Status::Aborted => self.state.status.to_string(),
+            | Status::Aborted => self.known.state.status.to_string(),
         }
     }
 
@@ -267,7 +258,7 @@ impl Watched {
             format!(
                 "after {} it is {}, and {who}",
                 duration(timeout),
-                self.state.status
+                self.known.state.status
             ),
         )
         .next(next)

@@ -5,9 +5,11 @@
 //! that turned back is stopped, and that triggers, requests of other operators and the lease are
 //! heard at every moment, prompts and bakes included.
 
+mod asking;
 mod ending;
 mod looks;
 mod outside;
+mod record;
 mod replay;
 
 use std::sync::Arc;
@@ -15,17 +17,15 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::journal::{AppendError, Entry, Head, Journal, RunId};
+use super::journal::{Head, Journal, RunId};
 use super::lease::{self, Lease, Taken};
-use super::machine::{
-    Class, Decision, Effect, Event, Input, Part, Refusal, State, Status, StepRef, decide,
-};
+use super::machine::{Class, Effect, Event, Input, Part, Refusal, State, Status, StepRef, decide};
 use super::outline::outline;
-use super::ports::{Job, Looked, Operator, Said, World, flipped};
+use super::ports::{Job, Looked, Operator, World, flipped};
 use crate::error::{Exit, Problem, Result};
 use crate::runbook::plan::{Phase, Plan};
 pub use ending::Ending;
-pub use replay::replay;
+pub use replay::{Known, recall, replay};
 
 pub use outside::now_ms;
 use outside::{Asked, Outside, Ran, Running, every, join, join_asking, join_running, to_input};
@@ -43,9 +43,7 @@ pub struct Engine<W, O> {
     operator: Arc<O>,
     journal: Journal,
     lease: Lease,
-    plan: Arc<Plan>,
-    state: State,
-    head: Head,
+    known: Known,
     /// The phase after which driving ends, if it does before the run does.
     until: Option<usize>,
 }
@@ -65,7 +63,6 @@ impl<W: World, O: Operator> Engine<W, O> {
             outline: outline(&plan, &Plan::hash(&json)),
             plan: json,
         };
-        let state = State::start(&event).map_err(|e| illegal(&e))?;
         let (lease, entry) = journal
             .start(
                 &RunId::random(),
@@ -76,15 +73,14 @@ impl<W: World, O: Operator> Engine<W, O> {
                 event,
             )
             .await?;
-        operator.recorded(&entry, &state, &plan);
+        let known = Known::from(&entry)?;
+        operator.recorded(&entry, &known.state, &known.plan);
         Ok(Self {
             world,
             operator,
             journal,
             lease,
-            plan: Arc::new(plan),
-            state,
-            head: entry.head(),
+            known,
             until: None,
         })
     }
@@ -119,16 +115,13 @@ impl<W: World, O: Operator> Engine<W, O> {
                 )));
             }
         };
-        let entries = journal.entries(run).await?;
-        let (state, plan) = replay(&entries)?;
+        let known = recall(&journal, run).await?;
         let mut engine = Self {
             world,
             operator,
             journal,
             lease,
-            plan: Arc::new(plan),
-            state,
-            head: entries.last().map_or(Head::EMPTY, Entry::head),
+            known,
             until: None,
         };
         engine.input(Input::TakeOver { by: holder }).await?;
@@ -140,15 +133,15 @@ impl<W: World, O: Operator> Engine<W, O> {
     }
 
     pub fn state(&self) -> &State {
-        &self.state
+        &self.known.state
     }
 
     pub fn plan(&self) -> &Plan {
-        &self.plan
+        &self.known.plan
     }
 
     pub fn head(&self) -> Head {
-        self.head
+        self.known.head
     }
 
     /// Gives the machine an input that does not come from the loop: a person's word at the start.
@@ -164,7 +157,7 @@ impl<W: World, O: Operator> Engine<W, O> {
 
     /// Whether the machine would take an input now.
     pub fn would(&self, input: Input) -> Result<(), Refusal> {
-        decide(&self.state, now_ms(), input).map(|_| ())
+        decide(&self.known.state, now_ms(), input).map(|_| ())
     }
 
     /// Gives the lease back without driving. Best effort: an expired lease is free as well.
@@ -184,11 +177,11 @@ impl<W: World, O: Operator> Engine<W, O> {
 
     /// Whoever leaves leaves a fresh kit: nobody refreshes it until the next driver comes.
     async fn tend_once_more(&self) {
-        if !self.state.triggers_armed() {
+        if !self.known.state.triggers_armed() {
             return;
         }
-        let targets = flipped(&self.plan, &self.state);
-        let tended = self.world.tend(self.plan.clone(), targets);
+        let targets = flipped(&self.known.plan, &self.known.state);
+        let tended = self.world.tend(self.known.plan.clone(), targets);
         let why = match tokio::time::timeout(LAST_TEND, tended).await {
             Ok(Ok(())) => return,
             Ok(Err(why)) => why,
@@ -254,9 +247,9 @@ impl<W: World, O: Operator> Engine<W, O> {
                     outside.looking = Some(self.begin_look());
                     continue;
                 }
-                _ = tends.tick(), if self.state.triggers_armed() && outside.tending.is_none() => {
-                    let (world, plan) = (self.world.clone(), self.plan.clone());
-                    let targets = flipped(&self.plan, &self.state);
+                _ = tends.tick(), if self.known.state.triggers_armed() && outside.tending.is_none() => {
+                    let (world, plan) = (self.world.clone(), self.known.plan.clone());
+                    let targets = flipped(&self.known.plan, &self.known.state);
                     outside.tending = Some(tokio::spawn(async move { world.tend(plan, targets).await }));
                     continue;
                 }
@@ -273,11 +266,11 @@ impl<W: World, O: Operator> Engine<W, O> {
             if outside.leaving {
                 return Ok(Some(Ending::Detached));
             }
-            if let Some(phase) = self.until.filter(|p| self.state.stands_behind(*p)) {
+            if let Some(phase) = self.until.filter(|p| self.known.state.stands_behind(*p)) {
                 let phase = self.phase(phase).name;
                 return Ok(Some(Ending::Reached { phase }));
             }
-            let Ok(decision) = decide(&self.state, now_ms(), Input::Tick) else {
+            let Ok(decision) = decide(&self.known.state, now_ms(), Input::Tick) else {
                 break;
             };
             if decision.events.is_empty() && decision.effect.is_none() {
@@ -295,7 +288,7 @@ impl<W: World, O: Operator> Engine<W, O> {
 
     /// The machine waits for something from outside. Is it something that can come to us?
     fn resting(&self, outside: &mut Outside) -> Option<Ending> {
-        match &self.state.status {
+        match &self.known.state.status {
             Status::Completed => Some(Ending::Completed),
             Status::Aborted => Some(Ending::Aborted),
             Status::Stuck { .. } => Some(Ending::Stuck),
@@ -346,7 +339,10 @@ impl<W: World, O: Operator> Engine<W, O> {
             }
             Effect::AskApproval { phase } => {
                 let operator = self.operator.clone();
-                let (plan, hash) = (self.plan.clone(), self.state.outline.plan.clone());
+                let (plan, hash) = (
+                    self.known.plan.clone(),
+                    self.known.state.outline.plan.clone(),
+                );
                 let entered = self.phase(phase);
                 let task = tokio::spawn(async move { operator.approve(entered, plan, hash).await });
                 outside.asking = Some((Asked::Approval { phase }, task));
@@ -354,69 +350,28 @@ impl<W: World, O: Operator> Engine<W, O> {
             Effect::AskPerson { step } => {
                 let operator = self.operator.clone();
                 let planned = self.job(step, 0).planned().clone();
-                let task = tokio::spawn(async move { operator.answer(planned).await });
+                let agreed = self.agreed(step);
+                let task = tokio::spawn(async move { operator.answer(planned, agreed).await });
                 outside.asking = Some((Asked::Answer { step }, task));
             }
         }
     }
 
     fn phase(&self, phase: usize) -> Phase {
-        self.plan.phases[phase].clone()
+        self.known.plan.phases[phase].clone()
     }
 
     fn class(&self, step: StepRef) -> Option<&Class> {
-        self.state.outline.step(step).map(|s| &s.class)
+        self.known.state.outline.step(step).map(|s| &s.class)
     }
 
     fn job(&self, at: StepRef, attempt: u32) -> Job {
         Job {
-            plan: self.plan.clone(),
+            plan: self.known.plan.clone(),
             at,
             attempt,
-            state: Arc::new(self.state.clone()),
+            state: Arc::new(self.known.state.clone()),
         }
-    }
-
-    /// What a person's answer comes to: an input, or leaving.
-    fn said(&self, (asked, said): (Asked, Said)) -> Option<Result<Input, Ending>> {
-        let by = lease::holder();
-        let leave = match asked {
-            Asked::Approval { phase } => Ending::AwaitingApproval { phase },
-            Asked::Answer { step } if step.part == Part::Afterwards => Ending::RolledBack,
-            Asked::Answer { step } => Ending::AwaitingAnswer { step },
-            Asked::Pause => match self.state.status {
-                Status::Paused { by } => Ending::Paused(by),
-                // Somebody else resumed it meanwhile.
-                Status::Running
-                | Status::AwaitingApproval { .. }
-                | Status::AwaitingAnswer { .. }
-                | Status::RollingBack
-                | Status::RolledBack
-                | Status::Stuck { .. }
-                | Status::Completed
-                | Status::Aborted => return None,
-            },
-        };
-        Some(match said {
-            Said::NobodyThere | Said::No => Err(leave),
-            Said::Rollback => Ok(Input::Rollback {
-                by,
-                why: "asked for at the prompt".into(),
-            }),
-            Said::Yes => Ok(match asked {
-                Asked::Approval { phase } => Input::Approve {
-                    phase,
-                    plan: self.state.outline.plan.clone(),
-                    by,
-                },
-                Asked::Answer { step } => Input::Answer {
-                    step,
-                    yes: true,
-                    by,
-                },
-                Asked::Pause => Input::Resume { by },
-            }),
-        })
     }
 
     /// A first Ctrl-C lets an effect under way end and then leaves; the second leaves at once.
@@ -454,7 +409,7 @@ impl<W: World, O: Operator> Engine<W, O> {
                     continue;
                 }
             };
-            match decide(&self.state, now_ms(), input) {
+            match decide(&self.known.state, now_ms(), input) {
                 Ok(decision) => {
                     let ending = self.record(&decision).await?;
                     // Fenced: it is for whoever drives now, and not ours to answer.
@@ -499,7 +454,7 @@ impl<W: World, O: Operator> Engine<W, O> {
         let input = Input::Look {
             readings: looked.gates,
         };
-        if self.state.baking().is_some() {
+        if self.known.state.baking().is_some() {
             return self.input_and_stop(input, outside).await;
         }
         Ok(None)
@@ -517,40 +472,10 @@ impl<W: World, O: Operator> Engine<W, O> {
 
     /// An input that is refused is about something that is over: it changes nothing.
     async fn input(&mut self, input: Input) -> Result<Option<Ending>> {
-        match decide(&self.state, now_ms(), input) {
+        match decide(&self.known.state, now_ms(), input) {
             Ok(decision) => self.record(&decision).await,
             Err(_) => Ok(None),
         }
-    }
-
-    /// Makes events durable, one by one, and only then true.
-    async fn record(&mut self, decision: &Decision) -> Result<Option<Ending>> {
-        for event in &decision.events {
-            let mut next = self.state.clone();
-            next.apply(event).map_err(|e| illegal(&e))?;
-            let closed = next.is_closed();
-            match self
-                .journal
-                .append(&self.lease, self.head, now_ms(), event.clone(), closed)
-                .await
-            {
-                Ok(entry) => {
-                    self.head = entry.head();
-                    self.state = next;
-                    self.operator.recorded(&entry, &self.state, &self.plan);
-                }
-                Err(AppendError::Fenced { holder, .. }) => {
-                    return Ok(Some(Ending::Fenced { holder }));
-                }
-                Err(AppendError::Conflict) => {
-                    return Ok(Some(Ending::Fenced {
-                        holder: "another writer".into(),
-                    }));
-                }
-                Err(AppendError::Failed(problem)) => return Err(problem),
-            }
-        }
-        Ok(None)
     }
 
     /// Stops what the run has turned away from: a forward effect once it rolls back, a prompt
@@ -559,7 +484,7 @@ impl<W: World, O: Operator> Engine<W, O> {
         let over = outside
             .running
             .as_ref()
-            .is_some_and(|r| r.step.part == Part::Forward && !self.state.can_go_forward());
+            .is_some_and(|r| r.step.part == Part::Forward && !self.known.state.can_go_forward());
         if over && let Some(running) = outside.running.take() {
             running.task.abort();
             // Until it is really gone it could still act.
@@ -570,18 +495,13 @@ impl<W: World, O: Operator> Engine<W, O> {
             .as_ref()
             .is_none_or(|(asked, _)| match asked {
                 Asked::Approval { phase } => {
-                    self.state.status == (Status::AwaitingApproval { phase: *phase })
+                    self.known.state.status == (Status::AwaitingApproval { phase: *phase })
                 }
-                Asked::Answer { step } => self.state.in_flight() == Some(*step),
-                Asked::Pause => matches!(self.state.status, Status::Paused { .. }),
+                Asked::Answer { step } => self.known.state.in_flight() == Some(*step),
+                Asked::Pause => matches!(self.known.state.status, Status::Paused { .. }),
             });
         if !open && let Some((_, task)) = outside.asking.take() {
             task.abort();
         }
     }
-}
-
-fn illegal(error: &super::machine::Illegal) -> Problem {
-    Problem::new(Exit::Failed, "recording an event", error)
-        .next("this is a defect of dbctl; nothing was recorded. Please report it with `dbctl rollout log`")
 }

@@ -204,9 +204,21 @@ impl std::error::Error for Broken {}
 /// One stored row: sequence number, body, and the two hashes as they were stored.
 pub type Row = (u64, String, Vec<u8>, Vec<u8>);
 
+/// Every entry whose number is a multiple of this is a checkpoint, so that a reader finds the
+/// newest one by counting.
+pub const CHECKPOINT_EVERY: u64 = 512;
+
 /// Checks a run's rows from the first on and parses them.
 pub fn verify(run: &RunId, rows: impl IntoIterator<Item = Row>) -> Result<Vec<Entry>, Broken> {
-    let mut head = Head::EMPTY;
+    verify_after(run, Head::EMPTY, rows)
+}
+
+/// Checks the rows that follow `head` and parses them.
+fn verify_after(
+    run: &RunId,
+    mut head: Head,
+    rows: impl IntoIterator<Item = Row>,
+) -> Result<Vec<Entry>, Broken> {
     let mut entries = Vec::new();
     for (seq, body, prev, stored) in rows {
         let broken = |why: String| Broken {
@@ -240,4 +252,26 @@ pub fn verify(run: &RunId, rows: impl IntoIterator<Item = Row>) -> Result<Vec<En
         head = Head { seq, hash };
     }
     Ok(entries)
+}
+
+/// Checks and parses a part of a chain: `rows` from number `from` on, whatever is before them.
+/// What the part says holds as far as the end of the chain is known.
+pub fn verify_part(
+    run: &RunId,
+    from: u64,
+    rows: impl IntoIterator<Item = Row>,
+) -> Result<Vec<Entry>, Broken> {
+    let mut rows = rows.into_iter().peekable();
+    let before = match rows.peek() {
+        Some((_, _, prev, _)) if from > 1 => prev.as_slice().try_into().map_err(|_| Broken {
+            seq: from,
+            why: "what stands for the hash before it is none".into(),
+        })?,
+        Some(_) | None => Hash::ZERO.0,
+    };
+    let before = Head {
+        seq: from - 1,
+        hash: Hash(before),
+    };
+    verify_after(run, before, rows)
 }

@@ -7,10 +7,12 @@
 
 mod chain;
 mod export;
+mod reading;
 mod request;
 mod sqlite;
 
-pub use chain::{Broken, Entry, Hash, Head, Record, RunId, seal, verify};
+pub use chain::{Broken, CHECKPOINT_EVERY, Entry, Hash, Head, Record, RunId, seal, verify};
 pub use export::{export, import};
+pub use reading::Recent;
 pub use request::{Request, RequestKind};
 pub use sqlite::{AppendError, Journal, RunRow};

@@ -29,7 +29,10 @@ impl State {
             | Event::Completed
             | Event::Aborted { .. }
             | Event::Waived { .. }
-            | Event::Note { .. } => Err(Illegal {
+            | Event::Note { .. }
+            | Event::Agreed { .. }
+            | Event::Replanned { .. }
+            | Event::Checkpoint(_) => Err(Illegal {
                 event: event.name(),
                 state: "nothing".into(),
             }),
@@ -109,6 +112,9 @@ impl State {
             Event::Completed => self.completed(),
             Event::Aborted { .. } => self.aborted(),
             Event::Waived { .. } => self.waive(),
+            Event::Agreed { step, attempt, by } => self.agreed(*step, *attempt, by),
+            Event::Replanned { outline, .. } => self.replanned(outline),
+            Event::Checkpoint(checkpoint) => checkpoint.state == *self,
         };
         if legal {
             Ok(())
@@ -214,6 +220,7 @@ impl State {
         let state = &mut self.steps_mut(step.part)[step.index];
         state.attempts += 1;
         state.progress = Progress::InFlight;
+        state.agreed.clear();
     }
 
     fn intended(&mut self, step: StepRef, attempt: u32) -> bool {
@@ -265,8 +272,26 @@ impl State {
         }
     }
 
+    fn agreed(&mut self, step: StepRef, attempt: u32, by: &str) -> bool {
+        let asks = self.class(step) == Some(&Class::Ask);
+        let known = |s: &StepState| s.agreed.iter().any(|who| who == by);
+        let legal =
+            asks && self.may_end(step, attempt) && self.step(step).is_some_and(|s| !known(s));
+        if legal {
+            let step = &mut self.steps_mut(step.part)[step.index];
+            step.agreed.push(by.to_owned());
+        }
+        legal
+    }
+
     fn succeeded(&mut self, step: StepRef, attempt: u32, unconfirmed: bool) -> bool {
-        let legal = self.may_end(step, attempt) && !(unconfirmed && step.part == Part::Forward);
+        let agreed = self.step(step).map_or(0, |s| s.agreed.len());
+        let enough = self
+            .outline
+            .step(step)
+            .is_some_and(|s| s.class != Class::Ask || agreed >= s.approvals as usize);
+        let legal =
+            self.may_end(step, attempt) && enough && !(unconfirmed && step.part == Part::Forward);
         if legal {
             if let Some(Class::Bake(bake)) = self.class(step).cloned() {
                 self.passed_gates

@@ -1,162 +1,10 @@
 //! What follows from a state and an input.
 
-use std::fmt;
-
 use super::ROLLBACK_ATTEMPTS;
 use super::event::{Event, Found, Outcome, Reading};
+use super::input::{Decision, Effect, Input, Refusal};
 use super::outline::{Class, Part, StepRef};
 use super::state::{PausedBy, Progress, State, Status};
-
-/// Something that happened outside.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Input {
-    /// What is next?
-    Tick,
-    /// A driver begins: at the start, at a resume, at a take-over.
-    TakeOver {
-        by: String,
-    },
-    Approve {
-        phase: usize,
-        plan: String,
-        by: String,
-    },
-    Answer {
-        step: StepRef,
-        yes: bool,
-        by: String,
-    },
-    Ended {
-        step: StepRef,
-        attempt: u32,
-        outcome: Outcome,
-        evidence: serde_json::Value,
-    },
-    Probed {
-        step: StepRef,
-        attempt: u32,
-        found: Found,
-        why: String,
-    },
-    /// The gates of the bake under way were looked at.
-    Look {
-        readings: Vec<Reading>,
-    },
-    Trigger {
-        id: String,
-        why: String,
-        rolls_back: bool,
-        evidence: serde_json::Value,
-    },
-    Pause {
-        by: String,
-        why: String,
-    },
-    Resume {
-        by: String,
-    },
-    Abort {
-        by: String,
-        why: String,
-    },
-    Rollback {
-        by: String,
-        why: String,
-    },
-    /// A person gives up what is due after the rollback.
-    Waive {
-        by: String,
-    },
-    Note {
-        by: String,
-        text: String,
-    },
-}
-
-/// Something to start outside, once the events are recorded.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Effect {
-    Run {
-        step: StepRef,
-        attempt: u32,
-    },
-    /// Find out whether a step in doubt was done.
-    Probe {
-        step: StepRef,
-        attempt: u32,
-    },
-    AskApproval {
-        phase: usize,
-    },
-    AskPerson {
-        step: StepRef,
-    },
-}
-
-/// Events to record, in order, and then an effect to start.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Decision {
-    pub events: Vec<Event>,
-    pub effect: Option<Effect>,
-}
-
-/// Why an input is not taken. Nothing changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    /// The approval is for another phase than the one that waits.
-    NotAwaited,
-    /// The approval names another plan than the one that the run is pinned to.
-    OtherPlan,
-    /// Nothing was switched, so there is nothing to roll back.
-    NothingToRollBack,
-    AlreadyRollingBack,
-    AlreadyRolledBack,
-    /// Something was switched: leaving it so is not an abort.
-    MustRollBack,
-    NotPaused,
-    AlreadyPaused,
-    /// It is about an attempt that is not under way (any more).
-    Stale,
-    /// The run is over.
-    Ended,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Refusal::NotAwaited => "the run does not wait for this",
-            Refusal::OtherPlan => {
-                "the approval names another plan than the one that the run follows"
-            }
-            Refusal::NothingToRollBack => "nothing was switched, so there is nothing to roll back",
-            Refusal::AlreadyRollingBack => "the run is being rolled back already",
-            Refusal::AlreadyRolledBack => "the run was rolled back already",
-            Refusal::MustRollBack => "targets were switched; an abort would leave them so",
-            Refusal::NotPaused => "the run is not paused",
-            Refusal::AlreadyPaused => "the run is paused already",
-            Refusal::Stale => "it is about something that is not under way any more",
-            Refusal::Ended => "the run is over",
-        })
-    }
-}
-
-impl std::error::Error for Refusal {}
-
-impl Decision {
-    fn event(event: Event) -> Self {
-        Self {
-            events: vec![event],
-            effect: None,
-        }
-    }
-
-    fn effect(effect: Effect) -> Self {
-        Self {
-            events: Vec::new(),
-            effect: Some(effect),
-        }
-    }
-}
 
 /// Decides. `now_ms` is the time of the input, in milliseconds since 1970.
 pub fn decide(state: &State, now_ms: u64, input: Input) -> Result<Decision, Refusal> {
@@ -201,6 +49,10 @@ pub fn decide(state: &State, now_ms: u64, input: Input) -> Result<Decision, Refu
             } else {
                 Err(Refusal::NotAwaited)
             }
+        }
+        Input::Replan { by, outline, plan } => {
+            state.may_replan(&outline).map_err(Refusal::CannotReplan)?;
+            Ok(Decision::event(Event::Replanned { by, outline, plan }))
         }
         Input::Pause { by, why } => pause(state, by, why),
         Input::Resume { by } => resume(state, by),
@@ -344,33 +196,43 @@ fn approve(state: &State, phase: usize, plan: String, by: String) -> Result<Deci
     Ok(Decision::event(Event::Approved { phase, plan, by }))
 }
 
+/// A yes counts once for each person; with as many as the step wants, it is done.
 fn answer(state: &State, step: StepRef, yes: bool, by: String) -> Result<Decision, Refusal> {
-    let asked = state.class(step) == Some(&Class::Ask)
-        && state
-            .step(step)
-            .is_some_and(|s| s.progress == Progress::InFlight);
-    if !asked || matches!(state.status, Status::Paused { .. }) {
+    let asked = state.outline.step(step).filter(|s| s.class == Class::Ask);
+    let open = state
+        .step(step)
+        .filter(|s| s.progress == Progress::InFlight);
+    let (Some(outline), Some(open)) = (asked, open) else {
+        return Err(Refusal::NotAwaited);
+    };
+    if matches!(state.status, Status::Paused { .. }) {
         return Err(Refusal::NotAwaited);
     }
-    let attempt = state.step(step).map_or(0, |s| s.attempts);
-    let evidence = serde_json::json!({ "answered_by": by });
-    let event = if yes {
-        Event::Succeeded {
-            step,
-            attempt,
-            unconfirmed: None,
-            evidence,
-        }
-    } else {
-        Event::Failed {
+    let attempt = open.attempts;
+    if !yes {
+        return Ok(Decision::event(Event::Failed {
             step,
             attempt,
             why: format!("{by} did not confirm it"),
             inconclusive: false,
-            evidence,
-        }
-    };
-    Ok(Decision::event(event))
+            evidence: serde_json::json!({ "answered_by": by }),
+        }));
+    }
+    if open.agreed.contains(&by) {
+        return Err(Refusal::AgreedAlready);
+    }
+    let mut people = open.agreed.clone();
+    people.push(by.clone());
+    let mut decision = Decision::event(Event::Agreed { step, attempt, by });
+    if people.len() >= outline.approvals as usize {
+        decision.events.push(Event::Succeeded {
+            step,
+            attempt,
+            unconfirmed: None,
+            evidence: serde_json::json!({ "answered_by": people }),
+        });
+    }
+    Ok(decision)
 }
 
 fn is_current(state: &State, step: StepRef, attempt: u32, progress: Progress) -> bool {

@@ -5,7 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::outline::{Outline, StepRef};
-use super::state::PausedBy;
+use super::state::{PausedBy, State};
+use super::told::Told;
 use crate::check::Verdict;
 
 /// A fact about a run. Recorded once, never changed.
@@ -34,6 +35,12 @@ pub enum Event {
     /// A step wants an answer from a person.
     AnswerWanted {
         step: StepRef,
+    },
+    /// A person said yes to a step that asks; it may want more than one.
+    Agreed {
+        step: StepRef,
+        attempt: u32,
+        by: String,
     },
     /// The effect is about to be started.
     Intended {
@@ -115,6 +122,25 @@ pub enum Event {
         by: String,
         text: String,
     },
+    /// The run follows another plan from here on; a person saw what differs and accepted it.
+    Replanned {
+        by: String,
+        outline: Outline,
+        /// The plan's JSON; its SHA-256 is `outline.plan`.
+        plan: String,
+    },
+    /// All that the entries before come to, so that a reader may begin here. A reader that comes
+    /// from the beginning checks it.
+    Checkpoint(Box<Checkpoint>),
+}
+
+/// What a [`Event::Checkpoint`] holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    pub state: State,
+    pub told: Told,
+    /// The number of the entry that holds the plan that the run follows.
+    pub plan_in: u64,
 }
 
 impl Event {
@@ -142,6 +168,9 @@ impl Event {
             Event::Aborted { .. } => "aborted",
             Event::Waived { .. } => "waived",
             Event::Note { .. } => "note",
+            Event::Agreed { .. } => "agreed",
+            Event::Replanned { .. } => "replanned",
+            Event::Checkpoint(_) => "checkpoint",
         }
     }
 }

@@ -8,13 +8,18 @@
 mod apply;
 mod decide;
 mod event;
+mod input;
 mod outline;
+mod replan;
 mod state;
+mod told;
 
-pub use decide::{Decision, Effect, Input, Refusal, decide};
-pub use event::{Event, Found, Illegal, Outcome, Reading};
+pub use decide::decide;
+pub use event::{Checkpoint, Event, Found, Illegal, Outcome, Reading};
+pub use input::{Decision, Effect, Input, Refusal};
 pub use outline::{BakeOutline, Class, GateOutline, Outline, Part, StepOutline, StepRef};
 pub use state::{Bake, GateCount, PausedBy, Progress, State, Status, StepState};
+pub use told::{Note, Told};
 
 /// How often a step of a rollback is tried before the run is stuck.
 pub const ROLLBACK_ATTEMPTS: u32 = 3;

@@ -27,6 +27,16 @@ pub struct StepOutline {
     pub repeatable: bool,
     /// A rollback step that undoes this forward step: due only if that was begun.
     pub undoes: Option<usize>,
+    /// How many different people have to say yes to a step that asks.
+    #[serde(default = "one")]
+    pub approvals: u32,
+    /// SHA-256 of all that the plan says of the step; two plans with the same one do the same.
+    #[serde(default)]
+    pub digest: String,
+}
+
+const fn one() -> u32 {
+    1
 }
 
 /// How a step behaves when its driver dies.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::outline::{Class, Outline, Part, StepRef};
 
 /// The state of a run. Every field follows from the journal, so all of it survives a crash.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct State {
     pub outline: Outline,
     pub status: Status,
@@ -79,14 +79,17 @@ impl PausedBy {
 }
 
 /// One step's progress.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StepState {
     /// Attempts begun so far; the current one where a step is in flight.
     pub attempts: u32,
     pub progress: Progress,
+    /// Who said yes to the question of the current attempt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agreed: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Progress {
     #[default]
@@ -121,7 +124,7 @@ impl Progress {
 }
 
 /// A bake under way.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Bake {
     pub step: usize,
     pub observed_ms: u64,
@@ -131,7 +134,7 @@ pub struct Bake {
     pub gates: Vec<GateCount>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct GateCount {
     pub passes: u32,
     pub failures: u32,

@@ -44,10 +44,11 @@ fn fair_wind(verdict: Verdict) -> impl FnMut(&State) -> Option<Input> {
         let step = state.in_flight()?;
         let attempt = state.step(step)?.attempts;
         Some(if state.outline.step(step)?.class == Class::Ask {
+            let known = state.step(step)?.agreed.is_empty();
             Input::Answer {
                 step,
                 yes: true,
-                by: BY.into(),
+                by: if known { BY } else { "you" }.into(),
             }
         } else {
             Input::Ended {

@@ -46,6 +46,9 @@ pub fn all() -> Vec<Property<Rollout>> {
         Property::always("an approval is for this plan", |_, s: &System| {
             s.broken != Some(Broken::OtherPlan)
         }),
+        Property::always("two approvals are of two people", |_, s: &System| {
+            s.broken != Some(Broken::OnePerson)
+        }),
         Property::always(
             "a run goes on, ends or is visibly stuck",
             |m: &Rollout, s: &System| {

@@ -1,6 +1,8 @@
 //! The world around the machine: a journal with a lease, two drivers that may die at any moment,
 //! effects that happen or do not, and people. The machine in it is the real one.
 
+use std::collections::BTreeSet;
+
 use dbctl::check::Verdict;
 use dbctl::rollout::machine::{
     Class, Decision, Effect, Event, Found, Input, Outcome, Outline, Part, Progress, State, Status,
@@ -8,8 +10,9 @@ use dbctl::rollout::machine::{
 };
 use stateright::{Model, Property};
 
+use super::people::words;
 use super::properties;
-use crate::machine::{PLAN, look, now_for, starting};
+use crate::machine::{look, now_for, starting};
 
 /// What may be wrong on purpose, so that each property is known to be able to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +37,10 @@ pub enum Defect {
     StuckInSilence,
     /// A driver changes its state by something that it does not record.
     UnrecordedChange,
+    /// What was approved for one plan stands for the next one too.
+    ApprovalsOutliveTheirPlan,
+    /// The same person may agree for two.
+    OneMayAgreeTwice,
 }
 
 /// How much may happen: what makes the number of states finite.
@@ -70,6 +77,10 @@ pub struct System {
     pub happened: Vec<u8>,
     drivings: u8,
     words: u8,
+    /// The plan that each phase was last approved for.
+    approved_for: Vec<String>,
+    /// Who said yes to the question that is open.
+    said_yes: BTreeSet<String>,
     /// A promise was broken on the way here.
     pub broken: Option<Broken>,
 }
@@ -99,8 +110,10 @@ pub enum Broken {
     NoIntent,
     /// A forward effect happened after the rollback had begun.
     ForwardInRollback,
-    /// An approval was taken that was given for another plan.
+    /// An approval was taken that was given for another plan, or something was begun on one.
     OtherPlan,
+    /// A step that wants two people went on by the word of one.
+    OnePerson,
     /// Somebody wrote whose lease was over.
     StaleWrite,
 }
@@ -158,7 +171,13 @@ impl Rollout {
                     }
                 }
             }
-            Input::Approve { plan, .. } if self.is(Defect::AnyPlanWillDo) => *plan = PLAN.into(),
+            Input::Approve { plan, .. } if self.is(Defect::AnyPlanWillDo) => {
+                *plan = state.outline.plan.clone();
+            }
+            Input::Answer { step, by, .. } if self.is(Defect::OneMayAgreeTwice) => {
+                let agreed = state.step(*step).map_or(0, |s| s.agreed.len());
+                *by = agreed.to_string();
+            }
             Input::Rollback { .. }
                 if self.is(Defect::PausedIsDeaf)
                     && matches!(state.status, Status::Paused { .. }) =>
@@ -207,10 +226,17 @@ impl Rollout {
                 system.broken = Some(Broken::StaleWrite);
             }
             system.judge(input, event);
+            let approved = driver.state.approved.clone();
             // A stale writer may write what the journal cannot follow.
             let _ = system.journal.apply(event);
             if driver.state.apply(event).is_err() {
                 return;
+            }
+            if self.is(Defect::ApprovalsOutliveTheirPlan)
+                && matches!(event, Event::Replanned { .. })
+            {
+                driver.state.approved = approved.clone();
+                system.journal.approved = approved;
             }
         }
         if dies_after.is_some() {
@@ -312,8 +338,28 @@ impl System {
             {
                 self.broken = Some(Broken::PassedUnseen);
             }
-            (Event::Approved { .. }, Input::Approve { plan, .. }) if plan != PLAN => {
-                self.broken = Some(Broken::OtherPlan);
+            (Event::Approved { phase, .. }, Input::Approve { plan, .. }) => {
+                if *plan != self.journal.outline.plan {
+                    self.broken = Some(Broken::OtherPlan);
+                }
+                self.approved_for[*phase] = plan.clone();
+            }
+            (Event::Intended { step, .. }, _) if step.part == Part::Forward => {
+                let phase = self.journal.outline.forward[step.index].phase;
+                if self.approved_for[phase] != self.journal.outline.plan {
+                    self.broken = Some(Broken::OtherPlan);
+                }
+            }
+            (Event::AnswerWanted { .. }, _) => self.said_yes.clear(),
+            (Event::Agreed { .. }, Input::Answer { by, .. }) => {
+                self.said_yes.insert(by.clone());
+            }
+            (Event::Succeeded { step, .. }, Input::Answer { .. }) => {
+                let outline = self.journal.outline.step(*step);
+                if outline.is_some_and(|s| self.said_yes.len() < s.approvals as usize) {
+                    self.broken = Some(Broken::OnePerson);
+                }
+                self.said_yes.clear();
             }
             _ => {}
         }
@@ -324,61 +370,6 @@ impl System {
         let drivers = self.drivers.iter().flatten();
         drivers.filter(|d| d.token == self.token && self.holder.is_some())
     }
-}
-
-/// What people and triggers may say, whether it is heard or not.
-fn words(state: &State) -> Vec<Input> {
-    let by = || "somebody".to_owned();
-    let why = || "because".to_owned();
-    let mut words = vec![
-        Input::Pause {
-            by: by(),
-            why: why(),
-        },
-        Input::Resume { by: by() },
-        Input::Abort {
-            by: by(),
-            why: why(),
-        },
-        Input::Rollback {
-            by: by(),
-            why: why(),
-        },
-    ];
-    if let Status::AwaitingApproval { phase } = state.status {
-        for plan in [PLAN, "another plan"] {
-            words.push(Input::Approve {
-                phase,
-                plan: plan.into(),
-                by: by(),
-            });
-        }
-    }
-    if state.triggers_armed() {
-        for rolls_back in [true, false] {
-            words.push(Input::Trigger {
-                id: "auth".into(),
-                why: why(),
-                rolls_back,
-                evidence: serde_json::Value::Null,
-            });
-        }
-    }
-    if let Some(step) = state.in_flight()
-        && state
-            .outline
-            .step(step)
-            .is_some_and(|s| s.class == Class::Ask)
-    {
-        for yes in [true, false] {
-            words.push(Input::Answer {
-                step,
-                yes,
-                by: by(),
-            });
-        }
-    }
-    words
 }
 
 impl Model for Rollout {
@@ -396,6 +387,8 @@ impl Model for Rollout {
             orphan: None,
             drivings: 0,
             words: 0,
+            approved_for: vec![String::new(); self.outline.phases.len()],
+            said_yes: BTreeSet::new(),
             broken: None,
         }]
     }

@@ -131,7 +131,7 @@ impl Live {
             StepKind::Smoke { checks, .. } => self.smoke(job, checks).await,
             StepKind::Verify { queries } => self.verify(job, queries).await,
             StepKind::Complete => self.complete(job).await,
-            StepKind::Confirm { .. } | StepKind::Approve | StepKind::Bake { .. } => {
+            StepKind::Confirm { .. } | StepKind::Approve { .. } | StepKind::Bake { .. } => {
                 Ok(failed("this kind of step is not carried out", Value::Null))
             }
         }
@@ -206,7 +206,7 @@ impl Live {
             | StepKind::Smoke { .. }
             | StepKind::Verify { .. }
             | StepKind::Confirm { .. }
-            | StepKind::Approve
+            | StepKind::Approve { .. }
             | StepKind::Bake { .. }
             | StepKind::Complete => again("it only looks"),
         }
@@ -288,7 +288,7 @@ fn of_problem(job: &Job, problem: &Problem) -> Done {
         | StepKind::Rehearse { .. }
         | StepKind::Recover { .. }
         | StepKind::Confirm { .. }
-        | StepKind::Approve
+        | StepKind::Approve { .. }
         | StepKind::Bake { .. } => false,
     };
     let unreachable = problem.exit() == Exit::Unavailable || job.at.part == Part::Rollback;

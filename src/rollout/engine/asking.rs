@@ -1,0 +1,61 @@
+//! What people are asked, and what their answers come to.
+
+use super::outside::Asked;
+use super::{Ending, Engine};
+use crate::rollout::lease;
+use crate::rollout::machine::{Input, Part, Status, StepRef};
+use crate::rollout::ports::{Agreed, Operator, Said, World};
+
+impl<W: World, O: Operator> Engine<W, O> {
+    pub(super) fn agreed(&self, step: StepRef) -> Agreed {
+        let state = &self.known.state;
+        let by = state.step(step).map_or_else(Vec::new, |s| s.agreed.clone());
+        Agreed {
+            here: by.contains(&lease::holder()),
+            of: state.outline.step(step).map_or(1, |s| s.approvals),
+            by,
+        }
+    }
+
+    /// What a person's answer comes to: an input, or leaving.
+    pub(super) fn said(&self, (asked, said): (Asked, Said)) -> Option<Result<Input, Ending>> {
+        let by = lease::holder();
+        let leave = match asked {
+            Asked::Approval { phase } => Ending::AwaitingApproval { phase },
+            Asked::Answer { step } if step.part == Part::Afterwards => Ending::RolledBack,
+            Asked::Answer { step } => Ending::AwaitingAnswer { step },
+            Asked::Pause => match self.known.state.status {
+                Status::Paused { by } => Ending::Paused(by),
+                // Somebody else resumed it meanwhile.
+                Status::Running
+                | Status::AwaitingApproval { .. }
+                | Status::AwaitingAnswer { .. }
+                | Status::RollingBack
+                | Status::RolledBack
+                | Status::Stuck { .. }
+                | Status::Completed
+                | Status::Aborted => return None,
+            },
+        };
+        Some(match said {
+            Said::NobodyThere | Said::No => Err(leave),
+            Said::Rollback => Ok(Input::Rollback {
+                by,
+                why: "asked for at the prompt".into(),
+            }),
+            Said::Yes => Ok(match asked {
+                Asked::Approval { phase } => Input::Approve {
+                    phase,
+                    plan: self.known.state.outline.plan.clone(),
+                    by,
+                },
+                Asked::Answer { step } => Input::Answer {
+                    step,
+                    yes: true,
+                    by,
+                },
+                Asked::Pause => Input::Resume { by },
+            }),
+        })
+    }
+}

@@ -1,0 +1,74 @@
+//! Reading a run: whole, or from its newest checkpoint on.
+
+use super::chain::{self, Broken, CHECKPOINT_EVERY, Entry, RunId};
+use super::sqlite::Journal;
+use crate::error::{Exit, Problem, Result};
+use crate::rollout::machine::Event;
+
+/// As much of a run's journal as it takes to know the run.
+#[derive(Debug)]
+pub struct Recent {
+    /// The entry that holds the plan, where `entries` begins with a checkpoint. None: it begins
+    /// with the run.
+    pub plan: Option<Entry>,
+    pub entries: Vec<Entry>,
+}
+
+impl Journal {
+    /// A run's entries, with the chain checked. A break is [`Exit::JournalBroken`].
+    pub async fn entries(&self, run: &RunId) -> Result<Vec<Entry>> {
+        let rows = self.rows(run, 1, u64::MAX).await?;
+        chain::verify(run, rows).map_err(|broken| self.broken(run, &broken))
+    }
+
+    /// A run from its newest checkpoint on, with that part of the chain checked: the same as
+    /// [`Journal::entries`] come to, in a time that does not grow with the run.
+    pub async fn recent(&self, run: &RunId) -> Result<Recent> {
+        let newest = self.newest(run).await?;
+        let from = newest - newest % CHECKPOINT_EVERY;
+        if from == 0 {
+            let entries = self.entries(run).await?;
+            return Ok(Recent {
+                plan: None,
+                entries,
+            });
+        }
+        let entries = self.part(run, from, u64::MAX).await?;
+        let plan_in = match entries.first().map(|e| &e.record.event) {
+            Some(Event::Checkpoint(checkpoint)) => checkpoint.plan_in,
+            Some(_) | None => {
+                let why = "there should be a checkpoint, and there is none".into();
+                return Err(self.broken(run, &Broken { seq: from, why }));
+            }
+        };
+        let plan = self.part(run, plan_in, plan_in).await?.pop();
+        match plan {
+            Some(_) => Ok(Recent { plan, entries }),
+            None => {
+                let why = "it is missing, and should hold the plan".into();
+                Err(self.broken(run, &Broken { seq: plan_in, why }))
+            }
+        }
+    }
+
+    async fn part(&self, run: &RunId, from: u64, to: u64) -> Result<Vec<Entry>> {
+        let rows = self.rows(run, from, to).await?;
+        chain::verify_part(run, from, rows).map_err(|broken| self.broken(run, &broken))
+    }
+
+    fn broken(&self, run: &RunId, broken: &Broken) -> Problem {
+        Problem::new(
+            Exit::JournalBroken,
+            format!(
+                "checking run {run} in the journal {}",
+                self.path().display()
+            ),
+            broken,
+        )
+        .next(
+            "the journal was edited or damaged: trust nothing after that event.\n\
+             Compare with a copy of the head (SEQ:HASH) that an approval or a stop printed;\n\
+             set the toggles by hand with `dbctl toggles set`, which needs no journal",
+        )
+    }
+}
