@@ -8,6 +8,7 @@ mod checkpoints;
 mod cli;
 mod connections;
 mod demo;
+mod faults;
 mod fence;
 mod house;
 mod in_process;

@@ -1,0 +1,298 @@
+//! Killing whoever drives after every event of a run.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use dbctl::rollout::journal::{Record, RunId};
+use dbctl::rollout::machine::{Event, Status, StepRef};
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+
+use super::scene::Scene;
+
+/// How long a driver may go without an event.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// How long an effect may go on before its driver is killed late.
+const EFFECT: Duration = Duration::from_millis(600);
+
+/// Where a driver is killed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The newest event: its name and what it is about.
+    pub event: String,
+    /// After an intent: once its effect has had time to end, and before its outcome is written.
+    pub late: bool,
+}
+
+impl Place {
+    fn after(event: &Event, late: bool) -> Self {
+        Self {
+            event: about(event),
+            late,
+        }
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.event)?;
+        f.write_str(if self.late { " (after the effect)" } else { "" })
+    }
+}
+
+/// What an event is about, the same in every run of a runbook.
+fn about(event: &Event) -> String {
+    let step = |at: &StepRef| format!("{} {:?} {}", event.name(), at.part, at.index + 1);
+    match event {
+        Event::AnswerWanted { step: at }
+        | Event::Intended { step: at, .. }
+        | Event::Succeeded { step: at, .. }
+        | Event::Failed { step: at, .. }
+        | Event::InDoubt { step: at, .. }
+        | Event::Probed { step: at, .. }
+        | Event::Observed { step: at, .. }
+        | Event::Stuck { step: at, .. } => step(at),
+        Event::ApprovalWanted { phase } | Event::Approved { phase, .. } => {
+            format!("{} phase {}", event.name(), phase + 1)
+        }
+        Event::Started { .. }
+        | Event::Driven { .. }
+        | Event::Triggered { .. }
+        | Event::Paused { .. }
+        | Event::Resumed { .. }
+        | Event::RollbackStarted { .. }
+        | Event::RolledBack
+        | Event::Completed
+        | Event::Aborted { .. }
+        | Event::Waived { .. }
+        | Event::Note { .. } => event.name().to_owned(),
+    }
+}
+
+/// Looks at the journal beside whoever writes it, and can keep them from writing.
+pub struct Watch<'a> {
+    scene: &'a Scene,
+    connection: Option<SqliteConnection>,
+    seen: i64,
+    holds: bool,
+}
+
+impl<'a> Watch<'a> {
+    pub fn of(scene: &'a Scene) -> Self {
+        Self {
+            scene,
+            connection: None,
+            seen: 0,
+            holds: false,
+        }
+    }
+
+    /// Events that were not seen before, oldest first.
+    pub fn news(&mut self) -> Vec<Record> {
+        self.scene.runtime.block_on(async {
+            if self.connection.is_none() {
+                let options = SqliteConnectOptions::new()
+                    .filename(self.scene.journal_file())
+                    .busy_timeout(Duration::ZERO);
+                self.connection = SqliteConnection::connect_with(&options).await.ok();
+            }
+            let Some(connection) = &mut self.connection else {
+                return Vec::new();
+            };
+            let sql = "SELECT seq, body FROM events WHERE seq > ? ORDER BY seq";
+            // Before the tables are made there is nothing to see.
+            let rows: Vec<(i64, String)> = sqlx::query_as(sql)
+                .bind(self.seen)
+                .fetch_all(connection)
+                .await
+                .unwrap_or_default();
+            self.seen = rows.last().map_or(self.seen, |(seq, _)| *seq);
+            let read = |(_, body): (i64, String)| serde_json::from_str(&body).expect("a record");
+            rows.into_iter().map(read).collect()
+        })
+    }
+
+    /// Takes the store's write lock, so that nothing can be appended. False when somebody is
+    /// writing just now.
+    fn hold(&mut self) -> bool {
+        self.holds = self.execute("BEGIN IMMEDIATE");
+        self.holds
+    }
+
+    fn let_go(&mut self) {
+        if std::mem::take(&mut self.holds) {
+            assert!(self.execute("ROLLBACK"), "the lock is given back");
+        }
+    }
+
+    fn execute(&mut self, sql: &'static str) -> bool {
+        let connection = self.connection.as_mut().expect("it is open");
+        let done = self
+            .scene
+            .runtime
+            .block_on(async { sqlx::raw_sql(sql).execute(connection).await });
+        done.is_ok()
+    }
+}
+
+/// Where a run is to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// To its completion, with kills on the way.
+    Forward,
+    /// To its completion in peace; then back, and what is due afterwards, with kills on the way.
+    Back,
+}
+
+/// How a run went.
+pub struct Told {
+    pub run: RunId,
+    /// Where drivers were killed, in order.
+    pub kills: Vec<Place>,
+    /// Where none was killed although the run came by.
+    pub missed: BTreeSet<Place>,
+    /// What the last driver that ended by itself said, and its exit status.
+    pub last: (i32, String),
+}
+
+/// Drives a run to its end, and kills whoever drives at each place once; with `only`, at these
+/// places and no others.
+pub fn chain(scene: &Scene, goal: Goal, only: Option<&BTreeSet<Place>>) -> Told {
+    let mut watch = Watch::of(scene);
+    let mut killed: BTreeSet<Place> = BTreeSet::new();
+    let mut kills = Vec::new();
+    let mut passed: BTreeSet<Place> = BTreeSet::new();
+    let mut last = None;
+    let mut rounds = 0;
+    while let Some(args) = next_command(scene, goal == Goal::Back) {
+        rounds += 1;
+        assert!(rounds < 400, "it does not come to an end: {kills:#?}");
+        let killing = goal == Goal::Forward || returning(scene) || args[0] == "rollback";
+        let mut driver = scene.drive(&args);
+        let mut newest: Option<Event> = None;
+        let mut quiet = Instant::now();
+        let place = loop {
+            // Asked first: what it wrote before it ended is then seen below.
+            let ended = driver.ended();
+            let news = watch.news();
+            if let Some(last) = news.last() {
+                quiet = Instant::now();
+                newest = Some(last.event.clone());
+            }
+            if killing {
+                passed.extend(news.iter().map(|r| Place::after(&r.event, false)));
+            }
+            if let Some(code) = ended {
+                last = Some((code, driver.said()));
+                break None;
+            }
+            if let Some(event) = newest.as_ref().filter(|_| killing) {
+                let wanted = |place: &Place| {
+                    only.is_none_or(|only| only.contains(place)) && !killed.contains(place)
+                };
+                let (now, late) = (Place::after(event, false), Place::after(event, true));
+                if wanted(&now) {
+                    break Some(now);
+                }
+                if matches!(event, Event::Intended { .. }) && wanted(&late) && watch.hold() {
+                    std::thread::sleep(EFFECT);
+                    break Some(late);
+                }
+            }
+            assert!(
+                quiet.elapsed() < PATIENCE,
+                "nothing happens: {}",
+                driver.said()
+            );
+            std::thread::sleep(Duration::from_micros(100));
+        };
+        match place {
+            Some(place) => {
+                // Unless it had ended in this very moment.
+                last = driver.kill().map(|code| (code, driver.said()));
+                watch.let_go();
+                // What it still wrote before the signal came.
+                let late = watch.news();
+                let place = late.last().map_or(place, |r| Place::after(&r.event, false));
+                passed.extend(late.iter().map(|r| Place::after(&r.event, false)));
+                killed.insert(place.clone());
+                kills.push(place);
+            }
+            None => {
+                let (code, said) = last.as_ref().expect("it ended by itself");
+                let known = [0, 10, 11, 12, 13].contains(code);
+                assert!(known, "it ended with {code}: {said}");
+            }
+        }
+    }
+    // Whoever was killed at the very end said nothing.
+    let last = last.unwrap_or_else(|| {
+        expire(scene);
+        let seen = scene.rollout(&["resume"]);
+        (seen.code, seen.stderr)
+    });
+    let (run, ..) = scene.state().expect("a run");
+    let wanted = only.cloned().unwrap_or(passed);
+    let missed = wanted.into_iter().filter(|p| !killed.contains(p));
+    Told {
+        run,
+        missed: missed.collect(),
+        kills,
+        last,
+    }
+}
+
+/// The run goes back, or went back.
+fn returning(scene: &Scene) -> bool {
+    scene.state().is_some_and(|(_, state, _)| {
+        matches!(
+            state.status,
+            Status::RollingBack | Status::RolledBack | Status::Stuck { .. }
+        )
+    })
+}
+
+/// What an operator would type now; nothing once the run is where it was to come.
+/// With `back`, a completed run is rolled back.
+pub fn next_command(scene: &Scene, back: bool) -> Option<Vec<String>> {
+    let words = |words: &[&str]| Some(words.iter().map(|w| (*w).to_owned()).collect());
+    let Some((run, state, plan)) = scene.state() else {
+        return words(&["start", "--confirm", "production"]);
+    };
+    match &state.status {
+        Status::AwaitingApproval { phase } => {
+            // Whoever was killed may hold the lease still; nobody waits for it here.
+            expire(scene);
+            words(&["resume", "--confirm", &plan.phases[*phase].env])
+        }
+        Status::Running | Status::AwaitingAnswer { .. } | Status::RollingBack => {
+            words(&["takeover", "--confirm", run.as_str()])
+        }
+        Status::Paused { .. } => {
+            expire(scene);
+            words(&["resume"])
+        }
+        Status::Completed if back => words(&["rollback", "--reason", "a test"]),
+        Status::RolledBack if !state.is_closed() => {
+            expire(scene);
+            words(&["resume"])
+        }
+        Status::Stuck { .. } => words(&["rollback"]),
+        Status::Completed | Status::RolledBack | Status::Aborted => None,
+    }
+}
+
+/// The lease of a killed driver is over, as 15 seconds later.
+pub fn expire(scene: &Scene) {
+    scene.runtime.block_on(async {
+        let options = SqliteConnectOptions::new().filename(scene.journal_file());
+        let mut connection = SqliteConnection::connect_with(&options)
+            .await
+            .expect("the journal");
+        sqlx::raw_sql("UPDATE leases SET expires_ms = 0")
+            .execute(&mut connection)
+            .await
+            .expect("the lease");
+    });
+}
