@@ -52,6 +52,7 @@ fn about(event: &Event) -> String {
         | Event::InDoubt { step: at, .. }
         | Event::Probed { step: at, .. }
         | Event::Observed { step: at, .. }
+        | Event::Agreed { step: at, .. }
         | Event::Stuck { step: at, .. } => step(at),
         Event::ApprovalWanted { phase } | Event::Approved { phase, .. } => {
             format!("{} phase {}", event.name(), phase + 1)
@@ -66,6 +67,8 @@ fn about(event: &Event) -> String {
         | Event::Completed
         | Event::Aborted { .. }
         | Event::Waived { .. }
+        | Event::Replanned { .. }
+        | Event::Checkpoint(_)
         | Event::Note { .. } => event.name().to_owned(),
     }
 }

@@ -132,8 +132,8 @@ impl Scene {
 
     pub fn state(&self) -> Option<(RunId, State, Plan)> {
         let (run, entries) = self.entries()?;
-        let (state, plan) = replay(&entries).expect("the journal replays");
-        Some((run, state, plan))
+        let known = replay(&entries).expect("the journal replays");
+        Some((run, known.state, Plan::clone(&known.plan)))
     }
 
     /// How often each instance was started again since the stage was set.
