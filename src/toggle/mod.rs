@@ -6,6 +6,7 @@ pub mod switch;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -13,11 +14,15 @@ use serde::{Deserialize, Serialize};
 pub use file::{FileSays, read as read_file, set as set_file};
 pub use restart::{CONFIRM_WITHIN, RESTART_WITHIN, boot_id, confirm, restart};
 
-use crate::carry::contract::Health;
+use crate::carry::contract::{Health, Snapshot};
+use crate::carry::kit;
 use crate::carry::over::{Fleet, Member};
-use crate::error::Result;
+use crate::error::{Exit, Problem, Result};
 use crate::runtime::toggles::{Mode, Modes, Toggle};
 use crate::settings::Target;
+
+/// How long the files of one target may take.
+const WRITE_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a target's env file says.
 pub fn read(target: &Target) -> Result<FileSays> {
@@ -112,14 +117,20 @@ impl Default for Patience {
     }
 }
 
-/// Sets toggles on all targets at once, without restarting any. Each target's result stands by
-/// its name, in the order of the fleet; one that fails does not stop the others.
+/// Sets toggles on all targets at once, without restarting any; what must be there at their start
+/// is placed first, and a target that cannot take it keeps its toggles (P2). Each target's result
+/// stands by its name, in the order of the fleet; one that fails, or whose disk hangs, does not
+/// hold up the others.
 pub async fn set_all(
     fleet: &Fleet,
     toggles: &BTreeMap<Toggle, Mode>,
+    placing: Option<&Snapshot>,
     tell: Tell<'_>,
 ) -> Vec<(String, Result<FileSays>)> {
-    let done = fleet.all(|m| set_one(m, toggles, tell)).await;
+    let placing = placing.cloned().map(Arc::new);
+    let done = fleet
+        .all(|m| set_one(m, toggles, placing.clone(), tell))
+        .await;
     done.into_iter()
         .map(|(m, (result, _))| (m.target.name.clone(), result))
         .collect()
@@ -140,19 +151,23 @@ pub async fn restart_all(fleet: &Fleet, patience: Patience, tell: Tell<'_>) -> V
     switched(done.await, tell)
 }
 
-/// Sets toggles on all targets, restarts them and has them confirm, all targets at once. Files
-/// come first everywhere: what restarts by itself meanwhile already reads the new ones.
+/// Sets toggles on all targets as [`set_all`] does, restarts them and has them confirm, all targets
+/// at once. Files come first everywhere: what restarts by itself meanwhile already reads the new
+/// ones.
 pub async fn flip(
     fleet: &Fleet,
     toggles: &BTreeMap<Toggle, Mode>,
+    placing: Option<&Snapshot>,
     patience: Patience,
     tell: Tell<'_>,
 ) -> Vec<Switched> {
+    let placing = placing.cloned().map(Arc::new);
+    let placing = &placing;
     let done = fleet.all(|m| async move {
         let mut times = Times::default();
         // At once: a target that hangs must not delay its own toggles.
-        let (before, (set, took)) =
-            futures_util::future::join(boot_id(&m.client), set_one(m, toggles, tell)).await;
+        let setting = set_one(m, toggles, placing.clone(), tell);
+        let (before, (set, took)) = futures_util::future::join(boot_id(&m.client), setting).await;
         let result = match set {
             Ok(says) => {
                 times.set_ms = Some(millis(took));
@@ -168,13 +183,22 @@ pub async fn flip(
 async fn set_one(
     member: &Member,
     toggles: &BTreeMap<Toggle, Mode>,
+    placing: Option<Arc<Snapshot>>,
     tell: Tell<'_>,
 ) -> (Result<FileSays>, Duration) {
     let began = Instant::now();
     let (target, toggles) = (member.target.clone(), toggles.clone());
     // A file system that hangs holds up its own target only.
-    let done = tokio::task::spawn_blocking(move || set(&target, &toggles)).await;
-    let result = done.unwrap_or_else(|e| Err(restart::broken(&member.target.name, &e)));
+    let writing = tokio::task::spawn_blocking(move || {
+        if let Some(snapshot) = placing {
+            kit::place(&target.state_dir, &snapshot)?;
+        }
+        set(&target, &toggles)
+    });
+    let result = match tokio::time::timeout(WRITE_WITHIN, writing).await {
+        Ok(done) => done.unwrap_or_else(|e| Err(restart::broken(&member.target.name, &e))),
+        Err(_) => Err(hangs(member)),
+    };
     let took = began.elapsed();
     if result.is_ok() {
         tell(Progress::Set {
@@ -183,6 +207,21 @@ async fn set_one(
         });
     }
     (result, took)
+}
+
+fn hangs(member: &Member) -> Problem {
+    Problem::new(
+        Exit::Unavailable,
+        format!("setting the toggles of {}", member.target.name),
+        format!(
+            "its files could not be written within {} s; whether they will be is unknown",
+            WRITE_WITHIN.as_secs()
+        ),
+    )
+    .next(format!(
+        "does the file system of {} answer?",
+        member.target.env_file.display()
+    ))
 }
 
 async fn file_says(member: &Member) -> Result<FileSays> {

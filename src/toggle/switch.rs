@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{FileSays, Patience, Switched, file, flip, read};
+use crate::carry::contract::Snapshot;
 use crate::carry::kit::Kit;
 use crate::carry::over::{self, Carried, Fleet, Member, Store};
 use crate::error::{Exit, Problem, Result};
@@ -144,7 +145,7 @@ pub async fn switch(
         let carried = over::forward(flipping, with.everyone, store, with.kit, &carrying);
         switch.forward = Some(carried.await?);
     }
-    let mut placed = None;
+    let mut placed: Option<Snapshot> = None;
     if outlook.iter().any(Outlook::goes_back) {
         match over::back(flipping, with.store, with.kit, &carrying).await {
             Ok((carried, snapshot)) => {
@@ -157,7 +158,7 @@ pub async fn switch(
             }
         }
     }
-    switch.targets = flip(flipping, toggles, with.patience, &toggling).await;
+    switch.targets = flip(flipping, toggles, placed.as_ref(), with.patience, &toggling).await;
     if let Some(snapshot) = placed {
         switch.settled = Some(over::settle(with.everyone, with.store, &snapshot, &carrying).await);
     } else if switch.failed().is_some() {

@@ -48,6 +48,55 @@ fn killed_at_every_event_on_the_way_back_a_run_is_rolled_back_and_no_effect_happ
     killed_everywhere(runbook::SHORT, Goal::Back);
 }
 
+#[test]
+fn one_target_that_cannot_be_set_back_does_not_keep_the_others_switched_or_fenced() {
+    let scene = Scene::set(runbook::SHORT);
+    let _traffic = scene.traffic();
+    let on = scene.rollout(&["run", "--confirm", "production"]);
+    assert_eq!(on.code, 10, "it wants another approval: {}", on.stderr);
+    let on = scene.rollout(&["run", "--confirm", "production"]);
+    assert_eq!(on.code, 0, "{}", on.stderr);
+    // A disk that broke: what must be there at its start cannot be placed.
+    let state = scene.path().join("auth-2/state");
+    let aside = scene.path().join("auth-2/aside");
+    std::fs::rename(&state, &aside).expect("moved");
+    std::fs::write(&state, "").expect("written");
+
+    let stuck = scene.rollout(&["rollback"]);
+    assert_eq!(stuck.code, 14, "{}", stuck.stderr);
+    assert!(stuck.stderr.contains("auth-2"), "{}", stuck.stderr);
+    for (name, runs_in) in [
+        ("auth-1", "memory"),
+        ("auth-2", "postgres"),
+        ("auth-3", "memory"),
+    ] {
+        let health = scene.health(name);
+        assert_eq!(
+            health["modes"]["SECURITY_RUNTIME_MODE"], runs_in,
+            "{name}: {health}"
+        );
+        assert_eq!(health["fenced"], false, "{name}: {health}");
+    }
+    for name in ["auth-1", "auth-3"] {
+        let restarts = scene.restarts()[name];
+        let forward = if name == "auth-1" { 2 } else { 1 };
+        assert_eq!(restarts, forward + 1, "{name}: not again at every attempt");
+    }
+
+    std::fs::remove_file(&state).expect("removed");
+    std::fs::rename(&aside, &state).expect("moved");
+    let back = scene.rollout(&["rollback"]);
+    assert_eq!(back.code, 13, "{}", back.stderr);
+    for name in ["auth-1", "auth-2", "auth-3"] {
+        let health = scene.health(name);
+        assert_eq!(
+            health["modes"]["SECURITY_RUNTIME_MODE"], "memory",
+            "{name}: {health}"
+        );
+        assert_eq!(health["fenced"], false, "{name}: {health}");
+    }
+}
+
 /// A number from the environment: `DBCTL_FAULT_KILLS=200 tests/run --profile faults faults`.
 fn asked_for(name: &str, otherwise: u64) -> u64 {
     let value = std::env::var(name).ok().filter(|v| !v.is_empty());

@@ -72,6 +72,14 @@ impl Fleet {
         self.members.is_empty()
     }
 
+    /// Those of its members that `keep` says yes to, by name.
+    pub fn only(&self, keep: impl Fn(&str) -> bool) -> Self {
+        let kept = self.members.iter().filter(|m| keep(&m.target.name));
+        Self {
+            members: kept.cloned().collect(),
+        }
+    }
+
     /// Does `ask` on all of them at once; the answers stand in the order of the members.
     pub async fn all<'a, T, F>(&'a self, ask: impl Fn(&'a Member) -> F) -> Vec<(&'a Member, T)>
     where
@@ -106,9 +114,6 @@ pub enum Progress {
         into: String,
         added: Imported,
     },
-    Placed {
-        target: String,
-    },
     Unfenced {
         target: String,
     },
@@ -131,7 +136,6 @@ impl fmt::Display for Progress {
                 added.watermarks_raised,
                 added.keys_added
             ),
-            Progress::Placed { target } => write!(f, "carry.json is placed for {target}"),
             Progress::Unfenced { target } => write!(f, "{target} is no longer fenced"),
             Progress::Without { target, why } => write!(f, "going on without {target}: {why}"),
         }
@@ -317,14 +321,14 @@ async fn carry_fenced(
     Ok((Counts::of(&everything), added))
 }
 
-/// Before `flipping` is switched to local modes: takes the last delta from Postgres if it answers
-/// at once, else the kit with a margin, and places it where the targets read it at their start.
-/// Never waits longer than half a second for anybody, and works with everything else gone (P7).
+/// Before `flipping` is switched to local modes: fences it, and takes the last delta from Postgres
+/// if it answers at once, else the kit with a margin. Never waits longer than half a second for
+/// anybody, and works with everything else gone (P7).
 ///
-/// Returns the snapshot that was placed, for [`settle`].
+/// Returns the snapshot that each target must find at its start, and that [`settle`] wants.
 ///
 /// # Errors
-/// When neither Postgres nor the kit can be read, or a target's state directory cannot be written.
+/// When neither Postgres nor the kit can be read.
 pub async fn back(
     flipping: &Fleet,
     store: Option<Store<'_>>,
@@ -348,12 +352,6 @@ pub async fn back(
         from: source.to_string(),
         counts: Counts::of(&snapshot),
     });
-    for (member, placed) in place_everywhere(flipping, snapshot.clone()).await {
-        placed?;
-        tell(Progress::Placed {
-            target: member.target.name.clone(),
-        });
-    }
     let carried = Carried {
         counts: Counts::of(&snapshot),
         added: Imported::default(),

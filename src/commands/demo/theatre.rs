@@ -163,7 +163,14 @@ impl Theatre {
             };
             let kit = Kit::of(&self.settings, env)?;
             let (_, snapshot) = over::back(&fleet, Some(store), &kit, &|_| {}).await?;
-            for switched in toggle::flip(&fleet, &local, Patience::default(), &|_| {}).await {
+            let flip = toggle::flip(
+                &fleet,
+                &local,
+                Some(&snapshot),
+                Patience::default(),
+                &|_| {},
+            );
+            for switched in flip.await {
                 switched.result?;
             }
             over::settle(&fleet, Some(store), &snapshot, &|_| {}).await;

@@ -243,7 +243,7 @@ async fn files_only(
     done: &mut Done,
 ) -> Option<Problem> {
     let mut first = None;
-    let set = toggle::set_all(fleet, toggles, &|_| {}).await;
+    let set = toggle::set_all(fleet, toggles, None, &|_| {}).await;
     for (outlook, (target, result)) in changing.iter().zip(set) {
         let (file_says, outcome, problem) = match result {
             Ok(says) => (says.modes, Outcome::FileOnly, None),
@@ -309,7 +309,7 @@ async fn go(
         done_all.targets
     } else {
         let toggling = |p| tell(Progress::Toggle(p));
-        toggle::flip(fleet, toggles, Patience::default(), &toggling).await
+        toggle::flip(fleet, toggles, None, Patience::default(), &toggling).await
     };
     let mut first = None;
     for (outlook, switched) in changing.iter().zip(targets.drain(..)) {

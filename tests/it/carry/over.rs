@@ -1,6 +1,6 @@
 //! The sequences, against real service processes and a real Postgres.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::sync::Mutex;
 
@@ -85,20 +85,30 @@ impl Stage {
         self.runtime.block_on(sequence)
     }
 
-    /// Sets all four toggles, restarts and confirms.
-    fn flip(&self, on: &[&str], postgres: bool) {
+    /// Sets all four toggles to Postgres, restarts and confirms.
+    fn flip(&self, on: &[&str]) {
+        let all = Toggle::ALL.map(|t| (t, Mode::Postgres));
+        self.switch(on, all.into(), None, Modes::POSTGRES);
+    }
+
+    /// The same to memory and files, with what `back` gave.
+    fn flip_back(&self, on: &[&str], snapshot: &Snapshot) {
+        let all = Toggle::ALL.map(|t| (t, t.local()));
+        self.switch(on, all.into(), Some(snapshot), Modes::LOCAL);
+    }
+
+    fn switch(
+        &self,
+        on: &[&str],
+        toggles: BTreeMap<Toggle, Mode>,
+        placing: Option<&Snapshot>,
+        expected: Modes,
+    ) {
         let fleet = self.targets(on);
-        let all = Toggle::ALL.map(|t| (t, if postgres { Mode::Postgres } else { t.local() }));
-        let all = all.into();
-        let flipped = toggle::flip(&fleet, &all, Patience::default(), &|_| {});
+        let flipped = toggle::flip(&fleet, &toggles, placing, Patience::default(), &|_| {});
         let switched: Vec<Switched> = self.runtime.block_on(flipped);
         for one in switched {
             let health = one.result.expect("it confirms");
-            let expected = if postgres {
-                Modes::POSTGRES
-            } else {
-                Modes::LOCAL
-            };
             assert_eq!((health.modes, health.fenced), (expected, false));
         }
     }
@@ -179,7 +189,7 @@ fn there_and_back_nothing_revoked_revives_no_nonce_repeats_and_every_token_verif
         (refused.status, refused.body["error"].as_str()),
         (503, Some("fenced"))
     );
-    stage.flip(&["canary"], true);
+    stage.flip(&["canary"]);
     live.push(stage.fleet.with("auth-1", |i| i.issue("carol")));
     stage.everybody_knows(&live, &gone);
     let more = stage.fleet.with("auth-2", |i| i.issue("dave"));
@@ -190,7 +200,7 @@ fn there_and_back_nothing_revoked_revives_no_nonce_repeats_and_every_token_verif
     stage.everybody_knows(&live, &gone);
 
     stage.forward(&["others"]).expect("carried");
-    stage.flip(&["others"], true);
+    stage.flip(&["others"]);
     stage.everybody_knows(&live, &gone);
     stage.take_nonces();
     let on_postgres = stage.fleet.with("auth-3", |i| i.issue("erin"));
@@ -202,7 +212,7 @@ fn there_and_back_nothing_revoked_revives_no_nonce_repeats_and_every_token_verif
 
     let (carried, snapshot) = stage.back(&[]).expect("carried");
     assert_eq!(carried.source, Source::Postgres);
-    stage.flip(&all, false);
+    stage.flip_back(&all, &snapshot);
     stage.everybody_knows(&live, &gone);
     let settled = stage.settle(&snapshot);
     assert!(settled.without.is_empty(), "{:?}", settled.without);
@@ -217,7 +227,7 @@ fn there_and_back_nothing_revoked_revives_no_nonce_repeats_and_every_token_verif
 
     // And forward once more.
     stage.forward(&[]).expect("carried");
-    stage.flip(&all, true);
+    stage.flip(&all);
     stage.everybody_knows(&live, &gone);
     stage.take_nonces();
 }
@@ -228,7 +238,7 @@ fn with_postgres_gone_the_kit_takes_everything_back() {
     let live = stage.fleet.each(|i| i.issue("alice"));
     let mut gone = stage.fleet.each(|i| i.issue("bob"));
     stage.forward(&[]).expect("carried");
-    stage.flip(&[], true);
+    stage.flip(&[]);
     revoke(&stage, "auth-1", &gone[0], false);
     revoke(&stage, "auth-2", &gone[1], true);
     let on_postgres = stage.fleet.with("auth-1", |i| i.issue("carol"));
@@ -251,7 +261,7 @@ fn with_postgres_gone_the_kit_takes_everything_back() {
             .to_string()
             .starts_with("from the rollback kit")
     );
-    stage.flip(&[], false);
+    stage.flip_back(&[], &snapshot);
     let settled = stage.settle(&snapshot);
     let silent: Vec<&str> = settled.without.iter().map(|w| &*w.target).collect();
     assert_eq!(silent, ["postgres"], "said, and no reason to stop");
@@ -334,17 +344,11 @@ fn a_target_that_hangs_holds_nobody_up_and_is_never_taken_for_done() {
     assert_eq!(fenced, json!(false), "nobody stays fenced");
 
     stage.forward(&["auth-1"]).expect("the others go on");
-    stage.flip(&["auth-1"], true);
+    stage.flip(&["auth-1"]);
     let (carried, snapshot) = stage.back(&["auth-1", "stuck"]).expect("back never waits");
     assert_eq!(carried.source, Source::Postgres);
     assert_eq!(carried.without[0].target, "stuck");
-    for dir in ["auth-1/state", "stuck"] {
-        assert!(
-            stage.fleet.path().join(dir).join("carry.json").exists(),
-            "{dir}"
-        );
-    }
-    stage.flip(&["auth-1"], false);
+    stage.flip_back(&["auth-1"], &snapshot);
     stage.settle(&snapshot);
     let seen = stage.fleet.with("auth-1", |i| i.verify(token(&gone)));
     assert_eq!(seen, (401, "revoked_token".into()));
@@ -365,7 +369,7 @@ fn a_wrong_administrators_token_is_told_as_such_and_nothing_is_switched() {
 fn what_was_revoked_on_postgres_after_the_last_look_is_not_lost() {
     let stage = Stage::new(&["auth-1", "auth-2"]);
     stage.forward(&[]).expect("carried");
-    stage.flip(&[], true);
+    stage.flip(&[]);
     let late = stage.fleet.with("auth-1", |i| i.issue("bob"));
     let (_, snapshot) = stage.back(&[]).expect("carried");
     // A process that could not be fenced accepts one more, just before its restart.
@@ -373,7 +377,7 @@ fn what_was_revoked_on_postgres_after_the_last_look_is_not_lost() {
         assert_eq!(i.admin("DELETE", "/v1/carry/fence", None).status, 200);
     });
     revoke(&stage, "auth-1", &late, false);
-    stage.flip(&[], false);
+    stage.flip_back(&[], &snapshot);
     stage.settle(&snapshot);
     stage.everybody_knows(&[], &[late]);
 }

@@ -17,6 +17,8 @@ use crate::toggle::{self, Patience, Switched};
 
 /// How often recovery is looked for.
 const RECOVER_EVERY: Duration = Duration::from_millis(250);
+/// How long a target may take to say where it stands, before a step is tried again.
+const ASK_AGAIN: Duration = Duration::from_millis(300);
 
 type Toggles = BTreeMap<Toggle, Mode>;
 
@@ -38,14 +40,22 @@ impl Live {
     }
 
     pub(super) async fn toggles(&self, job: &Job, set: &Toggles, restart: bool) -> Result<Done> {
+        let fleets = self.fleets(&job.targets())?;
+        let forward = set.values().any(|m| *m == Mode::Postgres);
+        let switching = fleets.iter().map(|(env, fleet)| async move {
+            if forward {
+                return self.to_postgres(env, fleet, set).await;
+            }
+            if job.attempt > 1 {
+                let fleet = not_there(fleet, set).await;
+                return self.to_local(env, &fleet, set, restart).await;
+            }
+            self.to_local(env, fleet, set, restart).await
+        });
         let mut evidence = Vec::new();
         let mut wrong = Vec::new();
-        for (env, fleet) in self.fleets(&job.targets())? {
-            let (seen, mut not_done) = if set.values().any(|m| *m == Mode::Postgres) {
-                self.to_postgres(env, &fleet, set).await?
-            } else {
-                self.to_local(env, &fleet, set, restart).await?
-            };
+        for switched in futures_util::future::join_all(switching).await {
+            let (seen, mut not_done) = switched?;
             evidence.push(seen);
             wrong.append(&mut not_done);
         }
@@ -62,7 +72,7 @@ impl Live {
         let everyone = Fleet::everyone(env)?;
         let kit = self.kit(env)?;
         let carried = over::forward(fleet, &everyone, self.store(&database), &kit, &|_| {}).await?;
-        let switched = toggle::flip(fleet, set, Patience::default(), &|_| {}).await;
+        let switched = toggle::flip(fleet, set, None, Patience::default(), &|_| {}).await;
         let wrong = failures(&switched);
         if !wrong.is_empty() {
             // Whatever did not restart must not stay fenced for ever.
@@ -71,7 +81,9 @@ impl Live {
         Ok((seen(env, &carried, &switched), wrong))
     }
 
-    /// Carries back and sets the toggles; the restart may be a later step's.
+    /// Carries back and sets the toggles; the restart may be a later step's. Where a target cannot
+    /// be set, that step may never come: the others are restarted here, so that one target does
+    /// not keep all of them as they are, and fenced (P7).
     async fn to_local(
         &self,
         env: &Environment,
@@ -82,18 +94,26 @@ impl Live {
         let kit = self.kit(env)?;
         let database = self.database(env).ok();
         let store = database.as_ref().map(|d| self.store(d));
-        let (carried, snapshot) = over::back(fleet, store, &kit, &|_| {}).await?;
+        let (carried, snapshot) = match over::back(fleet, store, &kit, &|_| {}).await {
+            Ok(taken) => taken,
+            Err(problem) => {
+                over::unfence(fleet, &|_| {}).await;
+                return Err(problem);
+            }
+        };
         self.remember(env, snapshot.clone());
-        let set = toggle::set_all(fleet, set, &|_| {}).await;
-        let wrong: Vec<String> = set
+        let set = toggle::set_all(fleet, set, Some(&snapshot), &|_| {}).await;
+        let mut wrong: Vec<String> = set
             .iter()
             .filter_map(|(name, said)| said.as_ref().err().map(|p| format!("{name}: {p}")))
             .collect();
-        if !restart || !wrong.is_empty() {
+        if !restart && wrong.is_empty() {
             return Ok((json!({ "env": env.name, "carried": carried }), wrong));
         }
-        let switched = self.restart_fleet(env, fleet, &snapshot).await;
-        Ok((seen(env, &carried, &switched), failures(&switched)))
+        let set = fleet.only(|name| set.iter().any(|(n, said)| n == name && said.is_ok()));
+        let switched = self.restart_fleet(env, &set, &snapshot).await;
+        wrong.append(&mut failures(&switched));
+        Ok((seen(env, &carried, &switched), wrong))
     }
 
     fn remember(&self, env: &Environment, snapshot: Snapshot) {
@@ -235,6 +255,23 @@ impl Live {
         }
         Ok((Found::Done, format!("every target is in {expected}")))
     }
+}
+
+/// Those that do not say that they run in what `set` comes to, or are fenced: an attempt before may
+/// have brought the others there already.
+async fn not_there(fleet: &Fleet, set: &Toggles) -> Fleet {
+    let expected = Modes::resolve(set);
+    let asked = fleet.all(|m| async { m.client.within(ASK_AGAIN).health().await });
+    let there: Vec<String> = asked
+        .await
+        .into_iter()
+        .filter(|(_, said)| {
+            let health = said.as_ref().ok();
+            health.is_some_and(|h| h.modes == expected && !h.fenced)
+        })
+        .map(|(m, _)| m.target.name.clone())
+        .collect();
+    fleet.only(|name| !there.iter().any(|n| n == name))
 }
 
 /// Why authentication does not work on some target; nothing when it does on all.
