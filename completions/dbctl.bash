@@ -85,6 +85,9 @@ _dbctl() {
             dbctl__subcmd__rollout,approve)
                 cmd="dbctl__subcmd__rollout__subcmd__approve"
                 ;;
+            dbctl__subcmd__rollout,freeze)
+                cmd="dbctl__subcmd__rollout__subcmd__pause"
+                ;;
             dbctl__subcmd__rollout,log)
                 cmd="dbctl__subcmd__rollout__subcmd__log"
                 ;;
@@ -96,6 +99,12 @@ _dbctl() {
                 ;;
             dbctl__subcmd__rollout,plan)
                 cmd="dbctl__subcmd__rollout__subcmd__plan"
+                ;;
+            dbctl__subcmd__rollout,reject)
+                cmd="dbctl__subcmd__rollout__subcmd__reject"
+                ;;
+            dbctl__subcmd__rollout,replan)
+                cmd="dbctl__subcmd__rollout__subcmd__replan"
                 ;;
             dbctl__subcmd__rollout,resume)
                 cmd="dbctl__subcmd__rollout__subcmd__resume"
@@ -831,7 +840,7 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__rollout)
-            opts="-v -h --config --env --database-url --password-file --format --no-input --verbose --color --help plan start status resume run wait takeover approve pause note abort rollback log"
+            opts="-v -h --config --env --database-url --password-file --format --no-input --verbose --color --help plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1114,6 +1123,106 @@ _dbctl() {
                     return 0
                     ;;
                 --shorten-bakes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --database-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbctl__subcmd__rollout__subcmd__reject)
+            opts="-v -h --run --reason --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --run)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --database-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbctl__subcmd__rollout__subcmd__replan)
+            opts="-v -h --run --runbook --shorten-bakes --dry-run --confirm --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --run)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --runbook)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shorten-bakes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --confirm)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

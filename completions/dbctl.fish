@@ -331,31 +331,34 @@ never\t''"
 complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from list" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
 complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand runbook; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -l config -d 'Settings file' -r -F
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -l env -d 'Environment of the settings file, such as staging or production' -r
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
 json\t''"
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -f -a "plan" -d 'Show what would be done, to which targets, in which order, and how it is undone'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -f -a "start" -d 'Begin a run and drive it'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -f -a "status" -d 'Show where a run stands and what may be done now; needs neither Postgres nor the service'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -f -a "resume" -d 'Drive a run on: after a pause, a Ctrl-C, a crash, or what is due after a rollback'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -f -a "run" -d 'Begin a run, or drive the open one on, and never ask: for pipelines'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -f -a "wait" -d 'Wait until a run stands where nothing happens by itself; drives nothing'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -f -a "takeover" -d 'Drive a run from here that somebody else drives, and fence them'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -f -a "approve" -d 'Let the run enter the phase that it waits for'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -f -a "pause" -d 'Stop advancing and keep everything as it is'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -f -a "note" -d 'Leave a note in the journal for whoever drives next'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -f -a "abort" -d 'End a run before anything was switched'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -f -a "rollback" -d 'Go back to memory/file on every target that the run switched; asks nothing'
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve pause note abort rollback log" -f -a "log" -d 'Show a run\'s journal and check its hash chain'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log" -f -a "plan" -d 'Show what would be done, to which targets, in which order, and how it is undone'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log" -f -a "start" -d 'Begin a run and drive it'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log" -f -a "status" -d 'Show where a run stands and what may be done now; needs neither Postgres nor the service'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log" -f -a "resume" -d 'Drive a run on: after a pause, a Ctrl-C, a crash, or what is due after a rollback'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log" -f -a "run" -d 'Begin a run, or drive the open one on, and never ask: for pipelines'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log" -f -a "wait" -d 'Wait until a run stands where nothing happens by itself; drives nothing'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log" -f -a "takeover" -d 'Drive a run from here that somebody else drives, and fence them'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log" -f -a "approve" -d 'Let the run enter the phase that it waits for, or say yes to the step that asks'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log" -f -a "reject" -d 'Say no to what the run waits for; it is paused, and everything stays as it is'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log" -f -a "pause" -d 'Stop advancing and keep everything as it is'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log" -f -a "freeze" -d 'Stop advancing and keep everything as it is'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log" -f -a "note" -d 'Leave a note in the journal for whoever drives next'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log" -f -a "replan" -d 'Have the run follow the runbook as it is now: shows what differs, and asks'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log" -f -a "abort" -d 'End a run before anything was switched'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log" -f -a "rollback" -d 'Go back to memory/file on every target that the run switched; asks nothing'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and not __fish_seen_subcommand_from plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log" -f -a "log" -d 'Show a run\'s journal and check its hash chain'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from plan" -l runbook -d 'The runbook; without it `runbook.path` of the settings, else the one that dbctl carries' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from plan" -l shorten-bakes -d 'Shorten every bake to this; the plan says so wherever it is shown' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from plan" -l config -d 'Settings file' -r -F
@@ -460,7 +463,7 @@ complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_sub
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -l run -d 'The run; without it the one under way, else the newest' -r
-complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -l confirm -d 'The name of the phase\'s environment, instead of typing it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -l confirm -d 'The name of the phase\'s environment, or of the step that asks, instead of typing it' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -l env -d 'Environment of the settings file, such as staging or production' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
@@ -473,6 +476,20 @@ never\t''"
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from reject" -l run -d 'The run; without it the one under way, else the newest' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from reject" -l reason -d 'Why, for the journal' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from reject" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from reject" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from reject" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from reject" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from reject" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from reject" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from reject" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from reject" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from reject" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -l run -d 'The run; without it the one under way, else the newest' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -l reason -d 'Why, for the journal' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -l config -d 'Settings file' -r -F
@@ -487,6 +504,20 @@ never\t''"
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from freeze" -l run -d 'The run; without it the one under way, else the newest' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from freeze" -l reason -d 'Why, for the journal' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from freeze" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from freeze" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from freeze" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from freeze" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from freeze" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from freeze" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from freeze" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from freeze" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from freeze" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from note" -l run -d 'The run; without it the one under way, else the newest' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from note" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from note" -l env -d 'Environment of the settings file, such as staging or production' -r
@@ -500,6 +531,23 @@ never\t''"
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from note" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from note" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from note" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from replan" -l run -d 'The run; without it the one under way, else the newest' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from replan" -l runbook -d 'The runbook; without it `runbook.path` of the settings, else the one that dbctl carries' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from replan" -l shorten-bakes -d 'Shorten every bake to this; the plan says so wherever it is shown' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from replan" -l confirm -d 'The run\'s id, instead of typing it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from replan" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from replan" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from replan" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from replan" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from replan" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from replan" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from replan" -l dry-run -d 'Only show what differs, and whether the run could follow it'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from replan" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from replan" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from replan" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from abort" -l run -d 'The run; without it the one under way, else the newest' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from abort" -l reason -d 'Why, for the journal' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from abort" -l config -d 'Settings file' -r -F

@@ -7,3 +7,5 @@ pub mod lease;
 pub mod machine;
 mod outline;
 pub mod ports;
+
+pub use outline::outline;

@@ -140,6 +140,18 @@ pub struct Agreed {
     pub here: bool,
 }
 
+impl Agreed {
+    /// For the question of a step; `me` is the person in front of this process.
+    pub fn of(state: &State, step: StepRef, me: &str) -> Self {
+        let by = state.step(step).map_or_else(Vec::new, |s| s.agreed.clone());
+        Self {
+            here: by.iter().any(|who| who == me),
+            of: state.outline.step(step).map_or(1, |s| s.approvals),
+            by,
+        }
+    }
+}
+
 /// The person in front of it, and the screen.
 pub trait Operator: Send + Sync + 'static {
     fn approve(

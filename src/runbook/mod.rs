@@ -5,6 +5,7 @@
 
 mod bindings;
 pub mod describe;
+pub mod difference;
 mod document;
 mod fields;
 mod measures;

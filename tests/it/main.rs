@@ -3,6 +3,7 @@
 
 mod support;
 
+mod approvals;
 mod carry;
 mod checkpoints;
 mod cli;
@@ -22,6 +23,7 @@ mod model;
 mod nonces;
 mod pipeline;
 mod preflight;
+mod replan;
 mod resolver;
 mod rollout;
 mod runbook;

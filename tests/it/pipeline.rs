@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use crate::support::cli::{Seen, dbctl, run};
 
 /// A folder with a runbook of two phases, whose programs each leave one line.
-fn two_phases() -> tempfile::TempDir {
+pub fn two_phases() -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let mut runbook = String::from("# Two phases\n\n## Steps\n\nEach leaves a line.\n\n");
     for (phase, line) in [
@@ -29,18 +29,18 @@ fn two_phases() -> tempfile::TempDir {
     dir
 }
 
-fn done(dir: &Path) -> String {
+pub fn done(dir: &Path) -> String {
     std::fs::read_to_string(dir.join("done")).expect("the programs' file")
 }
 
-fn rollout(dir: &tempfile::TempDir, args: &[&str]) -> Seen {
+pub fn rollout(dir: &tempfile::TempDir, args: &[&str]) -> Seen {
     let mut all = vec!["rollout"];
     all.extend(args);
     run(dir.path(), &all)
 }
 
 /// The first phase is done, the run open, and nobody drives it.
-fn left_after_staging() -> tempfile::TempDir {
+pub fn left_after_staging() -> tempfile::TempDir {
     let dir = two_phases();
     let seen = rollout(&dir, &["run", "--until", "staging", "--confirm", "staging"]);
     assert_eq!(seen.code, 0, "{}", seen.stderr);

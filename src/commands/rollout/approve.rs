@@ -1,3 +1,8 @@
+//! `approve` and `reject`: a person's word on what the run waits for.
+
+use std::fmt;
+use std::sync::Arc;
+
 use clap::Args;
 
 use super::operator::approval_facts;
@@ -6,73 +11,224 @@ use super::session::{RunArgs, find_run, open_journal};
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
 use crate::rollout::engine::{Known, recall};
-use crate::rollout::journal::RequestKind;
+use crate::rollout::journal::{Approval, Journal, RequestKind, RunId, StepAnswer};
 use crate::rollout::lease;
-use crate::rollout::machine::{Input, Status};
-use crate::ui::Answer;
+use crate::rollout::machine::{Input, State, Status, StepRef};
+use crate::rollout::ports::Agreed;
+use crate::runbook::model::StepKind;
+use crate::runbook::plan::{Plan, Planned};
+use crate::ui::{Answer, Ui, printable};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Whoever drives the run goes on at once; where nobody does, `dbctl rollout resume` is next.
+Also says yes to a step that asks. Whoever drives the run goes on at once; where nobody does,
+`dbctl rollout resume` is next.
 
 Example:
-  dbctl rollout approve --confirm production")]
+  dbctl rollout approve --confirm production
+  dbctl rollout approve --confirm deploy-production")]
 pub struct ApproveArgs {
     #[command(flatten)]
     run: RunArgs,
-    /// The name of the phase's environment, instead of typing it
-    #[arg(long, value_name = "ENVIRONMENT")]
+    /// The name of the phase's environment, or of the step that asks, instead of typing it
+    #[arg(long, value_name = "NAME")]
     confirm: Option<String>,
 }
 
-pub async fn run(args: ApproveArgs, context: &Context) -> Result<Exit> {
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Everything stays as it is: the run is paused, and `dbctl rollout resume` asks again.
+
+Example:
+  dbctl rollout reject --reason \"not before the freeze is over\"")]
+pub struct RejectArgs {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Why, for the journal
+    #[arg(long, value_name = "TEXT", default_value = "no reason given")]
+    reason: String,
+}
+
+/// What the run waits for.
+enum Wanted {
+    Phase(usize),
+    Step(StepRef),
+}
+
+/// The run that is meant, and what it waits for.
+struct Waiting {
+    run: RunId,
+    state: State,
+    plan: Arc<Plan>,
+    wanted: Wanted,
+}
+
+pub async fn approve(args: ApproveArgs, context: &Context) -> Result<Exit> {
     let journal = open_journal(context).await?;
-    let row = find_run(&journal, &args.run).await?;
-    let Known { state, plan, .. } = recall(&journal, &row.run).await?;
-    let Status::AwaitingApproval { phase } = state.status else {
-        return Err(Problem::new(
-            Exit::Usage,
-            format!("approving run {}", row.run),
-            format!("it waits for no approval: it is {}", state.status),
-        )
-        .next("dbctl rollout status      shows where it stands"));
+    let waiting = Waiting::find(&journal, &args.run, "approving").await?;
+    let (name, facts) = match waiting.wanted {
+        Wanted::Phase(phase) => {
+            let facts = approval_facts(
+                &context.ui,
+                &waiting.plan,
+                phase,
+                &waiting.state.outline.plan,
+            );
+            (waiting.plan.phases[phase].env.clone(), facts)
+        }
+        Wanted::Step(at) => {
+            let step = &waiting.plan.forward[at.index];
+            let agreed = Agreed::of(&waiting.state, at, &lease::holder());
+            (step.step.id.clone(), question(&context.ui, step, &agreed))
+        }
     };
-    let entered = &plan.phases[phase];
-    let facts = approval_facts(&context.ui, &plan, phase, &state.outline.plan);
-    match context
-        .ui
-        .confirm(&entered.env, &facts, args.confirm.as_deref())?
-    {
+    match context.ui.confirm(&name, &facts, args.confirm.as_deref())? {
         Answer::Declined => {
             context.ui.status("not approved; everything stays as it is");
             return Ok(Exit::AwaitingApproval);
         }
         Answer::Confirmed(_) => {}
     }
-    let kind = RequestKind::Approve;
-    let plan_hash = state.outline.plan.clone();
-    let detail = serde_json::json!({ "phase": phase, "plan": plan_hash }).to_string();
-    match reach(context, journal, &row.run, kind, &detail, false).await? {
-        Reached::ByDriver { holder } => {
-            context
-                .ui
-                .status(format_args!("approved; {holder} goes on"));
-        }
-        Reached::Here(mut engine) => {
-            let input = Input::Approve {
-                phase,
-                plan: plan_hash,
-                by: lease::holder(),
+    let (kind, detail, input) = match waiting.wanted {
+        Wanted::Phase(phase) => waiting.approval(phase),
+        Wanted::Step(at) => waiting.answer(at, true),
+    };
+    waiting
+        .send(journal, kind, &detail, input, "approved", context)
+        .await
+}
+
+pub async fn reject(args: RejectArgs, context: &Context) -> Result<Exit> {
+    let journal = open_journal(context).await?;
+    let waiting = Waiting::find(&journal, &args.run, "rejecting what is asked in").await?;
+    let (kind, detail, input) = match waiting.wanted {
+        Wanted::Phase(phase) => {
+            let why = format!(
+                "phase {} is rejected: {}",
+                waiting.plan.phases[phase].name, args.reason
+            );
+            let by = lease::holder();
+            let input = Input::Pause {
+                by,
+                why: why.clone(),
             };
-            tell_here(&mut engine, kind, input).await?;
-            engine.leave().await;
-            context.ui.status(format_args!(
-                "approved phase {} of run {}\n  next   dbctl rollout resume\n  journal head {}",
-                entered.name,
-                row.run,
-                engine.head()
-            ));
+            (RequestKind::Pause, why, input)
         }
+        Wanted::Step(at) => waiting.answer(at, false),
+    };
+    waiting
+        .send(journal, kind, &detail, input, "rejected", context)
+        .await
+}
+
+impl Waiting {
+    async fn find(journal: &Journal, args: &RunArgs, doing: &str) -> Result<Self> {
+        let row = find_run(journal, args).await?;
+        let Known { state, plan, .. } = recall(journal, &row.run).await?;
+        let wanted = match state.status {
+            Status::AwaitingApproval { phase } => Wanted::Phase(phase),
+            Status::AwaitingAnswer { step } => Wanted::Step(step),
+            Status::Running
+            | Status::Paused { .. }
+            | Status::RollingBack
+            | Status::RolledBack
+            | Status::Stuck { .. }
+            | Status::Completed
+            | Status::Aborted => {
+                return Err(Problem::new(
+                    Exit::Usage,
+                    format!("{doing} run {}", row.run),
+                    format!("it waits for nobody's word: it is {}", state.status),
+                )
+                .next("dbctl rollout status      shows where it stands"));
+            }
+        };
+        Ok(Self {
+            run: row.run,
+            state,
+            plan,
+            wanted,
+        })
     }
-    Ok(Exit::Ok)
+
+    fn approval(&self, phase: usize) -> (RequestKind, String, Input) {
+        let plan = self.state.outline.plan.clone();
+        let detail = Approval {
+            phase,
+            plan: plan.clone(),
+        };
+        let by = lease::holder();
+        let input = Input::Approve { phase, plan, by };
+        (RequestKind::Approve, json(&detail), input)
+    }
+
+    fn answer(&self, step: StepRef, yes: bool) -> (RequestKind, String, Input) {
+        let detail = StepAnswer {
+            step,
+            attempt: self.state.step(step).map_or(0, |s| s.attempts),
+            plan: self.state.outline.plan.clone(),
+            yes,
+        };
+        let by = lease::holder();
+        let input = Input::Answer { step, yes, by };
+        (RequestKind::Answer, json(&detail), input)
+    }
+
+    async fn send(
+        self,
+        journal: Journal,
+        kind: RequestKind,
+        detail: &str,
+        input: Input,
+        word: &str,
+        context: &Context,
+    ) -> Result<Exit> {
+        match reach(context, journal, &self.run, kind, detail, false).await? {
+            Reached::ByDriver { holder } => {
+                context
+                    .ui
+                    .status(format_args!("{word}; {holder} goes on by it"));
+            }
+            Reached::Here(mut engine) => {
+                tell_here(&mut engine, kind, input).await?;
+                engine.leave().await;
+                context.ui.status(format_args!(
+                    "{word}; run {} is {}\n  next   dbctl rollout resume\n  journal head {}",
+                    self.run,
+                    engine.state().status,
+                    engine.head()
+                ));
+            }
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+fn json(detail: &impl serde::Serialize) -> String {
+    serde_json::to_string(detail).expect("plain data")
+}
+
+/// What a step asks, and who said yes so far.
+pub fn question(ui: &Ui, planned: &Planned, agreed: &Agreed) -> String {
+    let mut screen = ui.status_screen();
+    let question = match &planned.step.kind {
+        StepKind::Confirm { question } => question.as_str(),
+        _ => "May the run go on?",
+    };
+    let mut write = || -> fmt::Result {
+        screen.hanging("", &planned.step.heading)?;
+        screen.wrapped(2, &planned.step.prose)?;
+        screen.hanging("", question)?;
+        if agreed.of > 1 {
+            let so_far = match agreed.by.as_slice() {
+                [] => "nobody yet".to_owned(),
+                people => people.join(", "),
+            };
+            let text = format!("{} people have to say yes; so far {so_far}", agreed.of);
+            screen.hanging("", &printable(&text))?;
+        }
+        Ok(())
+    };
+    write().expect("writing to a string cannot fail");
+    screen.into_string()
 }

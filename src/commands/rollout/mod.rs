@@ -6,6 +6,7 @@ mod note;
 mod operator;
 mod plan;
 mod reach;
+mod replan;
 mod request;
 mod resume;
 mod rollback;
@@ -55,13 +56,22 @@ enum RolloutCommand {
     Wait(wait::WaitArgs),
     /// Drive a run from here that somebody else drives, and fence them
     Takeover(takeover::TakeoverArgs),
-    /// Let the run enter the phase that it waits for
+    /// Let the run enter the phase that it waits for, or say yes to the step that asks
     Approve(approve::ApproveArgs),
+    /// Say no to what the run waits for; it is paused, and everything stays as it is
+    Reject(approve::RejectArgs),
     /// Stop advancing and keep everything as it is
-    #[command(after_help = "Example:\n  dbctl rollout pause --reason INC-1234")]
+    #[command(visible_alias = "freeze")]
+    #[command(after_help = "\
+Triggers are watched on while somebody drives. `dbctl rollout resume` goes on, `rollback` goes back.
+
+Example:
+  dbctl rollout pause --reason INC-1234")]
     Pause(request::RequestArgs),
     /// Leave a note in the journal for whoever drives next
     Note(note::NoteArgs),
+    /// Have the run follow the runbook as it is now: shows what differs, and asks
+    Replan(replan::ReplanArgs),
     /// End a run before anything was switched
     #[command(after_help = "Example:\n  dbctl rollout abort --reason INC-1234")]
     Abort(request::RequestArgs),
@@ -83,9 +93,11 @@ pub async fn run(args: RolloutArgs, context: &Context) -> Result<Exit> {
         RolloutCommand::Run(args) => run::run(args, context).await,
         RolloutCommand::Wait(args) => wait::run(args, context).await,
         RolloutCommand::Takeover(args) => takeover::run(args, context).await,
-        RolloutCommand::Approve(args) => approve::run(args, context).await,
+        RolloutCommand::Approve(args) => approve::approve(args, context).await,
+        RolloutCommand::Reject(args) => approve::reject(args, context).await,
         RolloutCommand::Pause(args) => request::pause(args, context).await,
         RolloutCommand::Note(args) => note::run(args, context).await,
+        RolloutCommand::Replan(args) => replan::run(args, context).await,
         RolloutCommand::Abort(args) => request::abort(args, context).await,
         RolloutCommand::Rollback(args) => rollback::run(args, context).await,
         RolloutCommand::Log(args) => log::run(args, context).await,

@@ -122,17 +122,7 @@ impl Operator for Terminal {
             ));
             return std::future::pending().await;
         }
-        let question = match &step.step.kind {
-            StepKind::Confirm { question } => question.as_str(),
-            _ => "May the run go on?",
-        };
-        let mut screen = self.ui.status_screen();
-        screen
-            .hanging("", &step.step.heading)
-            .and_then(|()| screen.wrapped(2, &step.step.prose))
-            .and_then(|()| screen.hanging("", question))
-            .expect("writing to a string cannot fail");
-        self.say(screen.into_string().trim_end());
+        self.say(super::approve::question(&self.ui, &step, &agreed).trim_end());
         let question = "Type yes if it is so; anything else leaves everything as it is: ";
         match self.typed(question).await.as_deref() {
             Some("yes") => Said::Yes,

@@ -178,16 +178,18 @@ pub fn last_words(ending: &Ending, run: &RunId, head: Head, state: &State) -> St
         Ending::AwaitingApproval { phase } => format!(
             "WAITING run {run} wants an approval; everything stays as it is\n  {seen}\n  \
              next   dbctl rollout approve --confirm {} --run {run}\n         \
-             dbctl rollout resume\n{unwatched}",
+             dbctl rollout reject --run {run}\n{unwatched}",
             state
                 .outline
                 .phases
                 .get(*phase)
                 .map_or("ENVIRONMENT", String::as_str)
         ),
-        Ending::AwaitingAnswer { .. } => format!(
-            "WAITING run {run} wants a person's answer\n  {seen}\n  \
-             next   dbctl rollout resume      on a terminal\n{unwatched}"
+        Ending::AwaitingAnswer { step } => format!(
+            "WAITING run {run} wants a person's answer; everything stays as it is\n  {seen}\n  \
+             next   dbctl rollout approve --confirm {} --run {run}\n         \
+             dbctl rollout reject --run {run}\n{unwatched}",
+            state.outline.id(*step)
         ),
         Ending::Detached => format!(
             "LEFT run {run} as it is; it does not advance by itself\n  {seen}\n  \

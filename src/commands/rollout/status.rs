@@ -211,9 +211,14 @@ impl StatusReport {
         let driven = self.holder.is_some();
         match self.status {
             Status::AwaitingApproval { .. } => {
-                actions.push(("approve", "enters the phase that the run waits for"))
+                actions.push(("approve", "enters the phase that the run waits for"));
+                actions.push(("reject", "says no; the run is paused"));
             }
-            Status::Running | Status::AwaitingAnswer { .. } | Status::RollingBack if !driven => {
+            Status::AwaitingAnswer { .. } => {
+                actions.push(("approve", "says yes to the step that asks"));
+                actions.push(("reject", "says no; the run is paused"));
+            }
+            Status::Running | Status::RollingBack if !driven => {
                 actions.push(("resume", "drives it on from where it stands"));
             }
             Status::Paused { .. } => actions.push(("resume", "goes on from where it stands")),
@@ -221,7 +226,6 @@ impl StatusReport {
                 actions.push(("resume", "does what is due before another attempt"));
             }
             Status::Running
-            | Status::AwaitingAnswer { .. }
             | Status::RollingBack
             | Status::RolledBack
             | Status::Stuck { .. }

@@ -220,8 +220,8 @@ impl Watched {
                 )
             }
             Status::AwaitingAnswer { step } => format!(
-                "{} wants a person's answer; next: dbctl rollout resume on a terminal",
-                self.known.state.outline.id(step)
+                "{id} wants a person's answer; next: dbctl rollout approve --confirm {id}",
+                id = self.known.state.outline.id(step)
             ),
             Status::Paused { by } => {
                 format!("paused by {by}; next: dbctl rollout status says why and what may be done")

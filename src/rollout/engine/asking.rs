@@ -3,20 +3,10 @@
 use super::outside::Asked;
 use super::{Ending, Engine};
 use crate::rollout::lease;
-use crate::rollout::machine::{Input, Part, Status, StepRef};
-use crate::rollout::ports::{Agreed, Operator, Said, World};
+use crate::rollout::machine::{Input, Part, Status};
+use crate::rollout::ports::{Operator, Said, World};
 
 impl<W: World, O: Operator> Engine<W, O> {
-    pub(super) fn agreed(&self, step: StepRef) -> Agreed {
-        let state = &self.known.state;
-        let by = state.step(step).map_or_else(Vec::new, |s| s.agreed.clone());
-        Agreed {
-            here: by.contains(&lease::holder()),
-            of: state.outline.step(step).map_or(1, |s| s.approvals),
-            by,
-        }
-    }
-
     /// What a person's answer comes to: an input, or leaving.
     pub(super) fn said(&self, (asked, said): (Asked, Said)) -> Option<Result<Input, Ending>> {
         let by = lease::holder();

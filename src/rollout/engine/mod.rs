@@ -21,7 +21,7 @@ use super::journal::{Head, Journal, RunId};
 use super::lease::{self, Lease, Taken};
 use super::machine::{Class, Effect, Event, Input, Part, Refusal, State, Status, StepRef, decide};
 use super::outline::outline;
-use super::ports::{Job, Looked, Operator, World, flipped};
+use super::ports::{Agreed, Job, Looked, Operator, World, flipped};
 use crate::error::{Exit, Problem, Result};
 use crate::runbook::plan::{Phase, Plan};
 pub use ending::Ending;
@@ -350,7 +350,7 @@ impl<W: World, O: Operator> Engine<W, O> {
             Effect::AskPerson { step } => {
                 let operator = self.operator.clone();
                 let planned = self.job(step, 0).planned().clone();
-                let agreed = self.agreed(step);
+                let agreed = Agreed::of(&self.known.state, step, &lease::holder());
                 let task = tokio::spawn(async move { operator.answer(planned, agreed).await });
                 outside.asking = Some((Asked::Answer { step }, task));
             }
@@ -402,7 +402,7 @@ impl<W: World, O: Operator> Engine<W, O> {
 
     async fn take_requests(&mut self, outside: &mut Outside) -> Result<Option<Ending>> {
         for request in self.journal.requests(self.run()).await? {
-            let input = match to_input(&request) {
+            let input = match to_input(&request, &self.known.state) {
                 Ok(input) => input,
                 Err(why) => {
                     self.journal.answer(request.id, &why).await?;

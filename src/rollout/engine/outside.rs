@@ -6,8 +6,8 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use crate::rollout::journal::{Request, RequestKind};
-use crate::rollout::machine::{Found, Input, Outcome, StepRef};
+use crate::rollout::journal::{Approval, Request, RequestKind, StepAnswer};
+use crate::rollout::machine::{Found, Input, Outcome, Refusal, State, StepRef};
 use crate::rollout::ports::{Done, Looked, Said};
 
 /// What is going on outside the loop.
@@ -105,10 +105,12 @@ pub(super) async fn join_asking(asking: &mut Option<(Asked, JoinHandle<Said>)>) 
     (asked, said)
 }
 
-/// What a request of another operator asks of the machine.
-pub(super) fn to_input(request: &Request) -> Result<Input, String> {
+/// What a request of another operator asks of the machine. An answer that was meant for another
+/// question than the one that is open is none.
+pub(super) fn to_input(request: &Request, state: &State) -> Result<Input, String> {
     let by = request.by.clone();
     let why = request.detail.clone();
+    let unreadable = |e: serde_json::Error| format!("it cannot be read: {e}");
     Ok(match request.kind {
         RequestKind::Pause => Input::Pause { by, why },
         RequestKind::Resume => Input::Resume { by },
@@ -116,17 +118,18 @@ pub(super) fn to_input(request: &Request) -> Result<Input, String> {
         RequestKind::Rollback => Input::Rollback { by, why },
         RequestKind::Note => Input::Note { by, text: why },
         RequestKind::Approve => {
-            let detail: Value = serde_json::from_str(&why).map_err(|e| e.to_string())?;
-            let phase = detail["phase"]
-                .as_u64()
-                .and_then(|p| usize::try_from(p).ok());
-            let plan = detail["plan"].as_str();
-            let (Some(phase), Some(plan)) = (phase, plan) else {
-                return Err("the approval names no phase and plan".into());
-            };
-            Input::Approve {
-                phase,
-                plan: plan.to_owned(),
+            let Approval { phase, plan } = serde_json::from_str(&why).map_err(unreadable)?;
+            Input::Approve { phase, plan, by }
+        }
+        RequestKind::Answer => {
+            let said: StepAnswer = serde_json::from_str(&why).map_err(unreadable)?;
+            let attempts = state.step(said.step).map(|s| s.attempts);
+            if said.plan != state.outline.plan || attempts != Some(said.attempt) {
+                return Err(Refusal::Stale.to_string());
+            }
+            Input::Answer {
+                step: said.step,
+                yes: said.yes,
                 by,
             }
         }

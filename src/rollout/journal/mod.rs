@@ -14,5 +14,5 @@ mod sqlite;
 pub use chain::{Broken, CHECKPOINT_EVERY, Entry, Hash, Head, Record, RunId, seal, verify};
 pub use export::{export, import};
 pub use reading::Recent;
-pub use request::{Request, RequestKind};
+pub use request::{Approval, Request, RequestKind, StepAnswer};
 pub use sqlite::{AppendError, Journal, RunRow};

@@ -1,9 +1,15 @@
 //! What an operator leaves in the journal for whoever drives.
 
+use serde::{Deserialize, Serialize};
+
+use crate::rollout::machine::StepRef;
+
 /// What a second operator asks of whoever drives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestKind {
     Approve,
+    /// Says yes or no to the step that asks.
+    Answer,
     Pause,
     Resume,
     Abort,
@@ -12,8 +18,9 @@ pub enum RequestKind {
 }
 
 impl RequestKind {
-    pub const ALL: [RequestKind; 6] = [
+    pub const ALL: [RequestKind; 7] = [
         RequestKind::Approve,
+        RequestKind::Answer,
         RequestKind::Pause,
         RequestKind::Resume,
         RequestKind::Abort,
@@ -24,6 +31,7 @@ impl RequestKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             RequestKind::Approve => "approve",
+            RequestKind::Answer => "answer",
             RequestKind::Pause => "pause",
             RequestKind::Resume => "resume",
             RequestKind::Abort => "abort",
@@ -39,6 +47,23 @@ pub struct Request {
     pub id: i64,
     pub kind: RequestKind,
     pub by: String,
-    /// The reason, the note; for an approval the phase and the plan that it is for, as JSON.
+    /// The reason, the note; for an approval and an answer the JSON of what it is about.
     pub detail: String,
+}
+
+/// What an approval of a phase is about.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Approval {
+    pub phase: usize,
+    /// The hash of the plan that the person saw.
+    pub plan: String,
+}
+
+/// What an answer to a step that asks is about, and what it says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StepAnswer {
+    pub step: StepRef,
+    pub attempt: u32,
+    pub plan: String,
+    pub yes: bool,
 }

@@ -210,13 +210,19 @@ fn answer(state: &State, step: StepRef, yes: bool, by: String) -> Result<Decisio
     }
     let attempt = open.attempts;
     if !yes {
-        return Ok(Decision::event(Event::Failed {
+        let why = format!("{by} did not confirm it");
+        let mut decision = Decision::event(Event::Failed {
             step,
             attempt,
-            why: format!("{by} did not confirm it"),
+            why: why.clone(),
             inconclusive: false,
             evidence: serde_json::json!({ "answered_by": by }),
-        }));
+        });
+        if step.part == Part::Forward {
+            let by = PausedBy::Person;
+            decision.events.push(Event::Paused { by, why });
+        }
+        return Ok(decision);
     }
     if open.agreed.contains(&by) {
         return Err(Refusal::AgreedAlready);
