@@ -24,6 +24,10 @@ use crate::runbook::model::Measure;
 
 /// How long one scrape may take.
 const SCRAPE_WITHIN: Duration = Duration::from_secs(2);
+/// The part of the time between two samples that a target gets which did not answer the last time:
+/// it must not delay what is seen of the others. A little in any case.
+const SHARE_OF_THE_SILENT: u32 = 4;
+const LEAST_FOR_THE_SILENT: Duration = Duration::from_millis(50);
 /// Samples further apart than this many intervals are a gap: one may be late, two may be slow.
 const GAP_INTERVALS: u32 = 3;
 const SHORTEST_GAP: Duration = Duration::from_secs(1);
@@ -134,6 +138,8 @@ pub struct Watch<P> {
     wanted: Vec<Selector>,
     horizon: Duration,
     rings: BTreeMap<String, Ring>,
+    /// When the last sample was taken.
+    last: Option<Timestamp>,
 }
 
 impl<P: Provider> Watch<P> {
@@ -155,6 +161,7 @@ impl<P: Provider> Watch<P> {
             wanted,
             horizon,
             rings: BTreeMap::new(),
+            last: None,
         })
     }
 
@@ -164,15 +171,24 @@ impl<P: Provider> Watch<P> {
 
     /// Takes one sample of every target, all at once. `now` is the moment that it counts for.
     pub async fn sample(&mut self, now: Timestamp) {
-        let provider = &self.provider;
+        let (provider, rings) = (&self.provider, &self.rings);
+        let between = self.last.map(|last| age(last, now));
         let fetched = provider.targets().into_iter().map(|target| async move {
-            let got = tokio::time::timeout(SCRAPE_WITHIN, provider.fetch(&target)).await;
-            let got = got.unwrap_or_else(|_| {
-                Err(format!("no answer within {} ms", SCRAPE_WITHIN.as_millis()))
-            });
+            let silent = rings.get(&target).is_some_and(|r| r.failing.is_some());
+            let within = match between {
+                Some(between) if silent => {
+                    (between / SHARE_OF_THE_SILENT).clamp(LEAST_FOR_THE_SILENT, SCRAPE_WITHIN)
+                }
+                Some(_) | None => SCRAPE_WITHIN,
+            };
+            let got = tokio::time::timeout(within, provider.fetch(&target)).await;
+            let got =
+                got.unwrap_or_else(|_| Err(format!("no answer within {} ms", within.as_millis())));
             (target, got)
         });
-        for (target, got) in futures_util::future::join_all(fetched).await {
+        let fetched = futures_util::future::join_all(fetched).await;
+        self.last = Some(now);
+        for (target, got) in fetched {
             let ring = self.rings.entry(target).or_default();
             match got {
                 Ok(scraped) => ring.push(now, &scraped, &self.wanted, self.horizon),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dbctl::carry::client::ServiceClient;
 use dbctl::check::Verdict;
-use dbctl::check::metrics::{Scrape, Span, Status, Watch};
+use dbctl::check::metrics::{Exposition, Provider, Scrape, Span, Status, Watch, parse};
 use dbctl::runbook::model::{Gate, Measure};
 use dbctl::settings::{Restart, Target};
 use jiff::Timestamp;
@@ -372,4 +372,34 @@ async fn a_target_that_accepts_and_never_answers_does_not_hold_up_the_others() {
     assert_eq!(bad.status, Status::Error);
     assert!(bad.why.contains("no answer within"), "{}", bad.why);
     drop(hanging);
+}
+
+/// Answers at once, or never.
+struct Halves;
+
+impl Provider for Halves {
+    fn targets(&self) -> Vec<String> {
+        vec!["answers".into(), "hangs".into()]
+    }
+
+    async fn fetch(&self, target: &str) -> Result<Exposition, String> {
+        if target == "hangs" {
+            std::future::pending::<()>().await;
+        }
+        parse(&requests(1, 0))
+    }
+}
+
+#[tokio::test]
+async fn what_did_not_answer_the_last_time_delays_what_is_seen_of_the_others_less() {
+    let mut watch = Watch::new(Halves, [&errors()], SECOND).expect("a watch");
+    let mut took = Vec::new();
+    let mut now = Timestamp::now();
+    for _ in 0..2 {
+        let began = std::time::Instant::now();
+        watch.sample(now).await;
+        took.push(began.elapsed());
+        now += SECOND;
+    }
+    assert!(took[1] < took[0] / 2, "{took:?}");
 }
