@@ -450,6 +450,7 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
         }
         'dbctl;rollout;resume' {
             [CompletionResult]::new('--run', '--run', [CompletionResultType]::ParameterName, 'The run; without it the one under way, else the newest')
+            [CompletionResult]::new('--accept-world', '--accept-world', [CompletionResultType]::ParameterName, 'Go on although the world is not as the journal says; the run''s id')
             [CompletionResult]::new('--confirm', '--confirm', [CompletionResultType]::ParameterName, 'Approve the phase that the run waits for by its environment''s name, instead of typing it')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
             [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')
@@ -468,6 +469,7 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
             [CompletionResult]::new('--until', '--until', [CompletionResultType]::ParameterName, 'How far: until every step of a phase is finished, until a person is wanted, to the end')
             [CompletionResult]::new('--runbook', '--runbook', [CompletionResultType]::ParameterName, 'The runbook; without it `runbook.path` of the settings, else the one that dbctl carries')
             [CompletionResult]::new('--shorten-bakes', '--shorten-bakes', [CompletionResultType]::ParameterName, 'Shorten every bake to this; the plan says so wherever it is shown')
+            [CompletionResult]::new('--accept-world', '--accept-world', [CompletionResultType]::ParameterName, 'Go on although the world is not as the journal says; the run''s id')
             [CompletionResult]::new('--confirm', '--confirm', [CompletionResultType]::ParameterName, 'Approve one phase, the first that is asked for, by its environment''s name')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
             [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')
@@ -501,6 +503,7 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
         }
         'dbctl;rollout;takeover' {
             [CompletionResult]::new('--run', '--run', [CompletionResultType]::ParameterName, 'The run; without it the one under way, else the newest')
+            [CompletionResult]::new('--accept-world', '--accept-world', [CompletionResultType]::ParameterName, 'Go on although the world is not as the journal says; the run''s id')
             [CompletionResult]::new('--confirm', '--confirm', [CompletionResultType]::ParameterName, 'The run''s id, instead of typing it')
             [CompletionResult]::new('--note', '--note', [CompletionResultType]::ParameterName, 'A note for the journal: why, and what was handed over')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')

@@ -1258,13 +1258,17 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__rollout__subcmd__resume)
-            opts="-v -h --run --confirm --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            opts="-v -h --run --accept-world --confirm --config --env --database-url --password-file --format --no-input --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --run)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --accept-world)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1350,7 +1354,7 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__rollout__subcmd__run)
-            opts="-v -h --until --runbook --shorten-bakes --confirm --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            opts="-v -h --until --runbook --shorten-bakes --accept-world --confirm --config --env --database-url --password-file --format --no-input --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1365,6 +1369,10 @@ _dbctl() {
                     return 0
                     ;;
                 --shorten-bakes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --accept-world)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1500,13 +1508,17 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__rollout__subcmd__takeover)
-            opts="-v -h --run --confirm --note --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            opts="-v -h --run --accept-world --confirm --note --config --env --database-url --password-file --format --no-input --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --run)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --accept-world)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -403,6 +403,7 @@ complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_sub
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from resume" -l run -d 'The run; without it the one under way, else the newest' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from resume" -l accept-world -d 'Go on although the world is not as the journal says; the run\'s id' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from resume" -l confirm -d 'Approve the phase that the run waits for by its environment\'s name, instead of typing it' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from resume" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from resume" -l env -d 'Environment of the settings file, such as staging or production' -r
@@ -419,6 +420,7 @@ complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_sub
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from run" -l until -d 'How far: until every step of a phase is finished, until a person is wanted, to the end' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from run" -l runbook -d 'The runbook; without it `runbook.path` of the settings, else the one that dbctl carries' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from run" -l shorten-bakes -d 'Shorten every bake to this; the plan says so wherever it is shown' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from run" -l accept-world -d 'Go on although the world is not as the journal says; the run\'s id' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from run" -l confirm -d 'Approve one phase, the first that is asked for, by its environment\'s name' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from run" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from run" -l env -d 'Environment of the settings file, such as staging or production' -r
@@ -448,6 +450,7 @@ complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_sub
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from wait" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from wait" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -l run -d 'The run; without it the one under way, else the newest' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -l accept-world -d 'Go on although the world is not as the journal says; the run\'s id' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -l confirm -d 'The run\'s id, instead of typing it' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -l note -d 'A note for the journal: why, and what was handed over' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -l config -d 'Settings file' -r -F

@@ -6,6 +6,7 @@ mod note;
 mod operator;
 mod plan;
 mod reach;
+mod reconcile;
 mod replan;
 mod request;
 mod resume;

@@ -3,7 +3,8 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::operator::Terminal;
-use super::session::{RunArgs, drive, find_run, open_journal};
+use super::reconcile::reconcile;
+use super::session::{AcceptArgs, RunArgs, drive, find_run, open_journal};
 use super::world::Live;
 use crate::commands::Context;
 use crate::error::{Exit, Result};
@@ -14,7 +15,9 @@ use crate::rollout::machine::{Input, Status};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-What was in flight when the last driver died is looked at first and never blindly repeated.
+What was in flight when the last driver died is looked at first and never blindly repeated. Where
+the toggles, the modes, the migrations or the keys are not as the journal says, both are shown, and
+nothing goes on until the world is put right or a person accepts it.
 
 Example:
   dbctl rollout resume
@@ -22,6 +25,8 @@ Example:
 pub struct ResumeArgs {
     #[command(flatten)]
     run: RunArgs,
+    #[command(flatten)]
+    accept: AcceptArgs,
     /// Approve the phase that the run waits for by its environment's name, instead of typing it
     #[arg(long, value_name = "ENVIRONMENT")]
     confirm: Option<String>,
@@ -31,6 +36,7 @@ pub async fn run(args: ResumeArgs, context: &Context) -> Result<Exit> {
     let journal = open_journal(context).await?;
     let row = find_run(&journal, &args.run).await?;
     let mut engine = take_up(journal, &row.run, args.confirm, context).await?;
+    reconcile(&mut engine, args.accept.accept_world.as_deref(), context).await?;
     go_on(&mut engine).await?;
     drive(engine, context).await
 }

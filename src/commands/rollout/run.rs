@@ -1,8 +1,9 @@
 use clap::Args;
 
 use super::operator::Terminal;
+use super::reconcile::reconcile;
 use super::resume::{go_on, take_up};
-use super::session::{RunbookArgs, drive_to_ending};
+use super::session::{AcceptArgs, RunbookArgs, drive_to_ending};
 use super::start::begin;
 use super::until::Until;
 use super::world::Live;
@@ -37,6 +38,8 @@ pub struct RunArgs {
     until: String,
     #[command(flatten)]
     runbook: RunbookArgs,
+    #[command(flatten)]
+    accept: AcceptArgs,
     /// Approve one phase, the first that is asked for, by its environment's name
     #[arg(long, value_name = "ENVIRONMENT")]
     confirm: Option<String>,
@@ -68,6 +71,7 @@ async fn engine(args: RunArgs, context: &Context) -> Result<(Engine<Live, Termin
                 open.run
             ));
             let mut engine = take_up(journal, &open.run, args.confirm, context).await?;
+            reconcile(&mut engine, args.accept.accept_world.as_deref(), context).await?;
             // A run that was paused behind the phase is not set going just to be left again.
             let behind = matches!(until, Until::Phase(p) if engine.state().is_finished(p));
             if !behind {

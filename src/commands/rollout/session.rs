@@ -24,6 +24,14 @@ pub struct RunArgs {
     pub run: Option<RunId>,
 }
 
+/// Going on where the journal and the world disagree.
+#[derive(Debug, Clone, Default, Args)]
+pub struct AcceptArgs {
+    /// Go on although the world is not as the journal says; the run's id
+    #[arg(long, value_name = "RUN")]
+    pub accept_world: Option<String>,
+}
+
 /// Which runbook is meant.
 #[derive(Debug, Clone, Args)]
 pub struct RunbookArgs {

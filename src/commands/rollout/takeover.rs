@@ -6,7 +6,8 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
 use super::operator::Terminal;
-use super::session::{RunArgs, drive, find_run, open_journal};
+use super::reconcile::reconcile;
+use super::session::{AcceptArgs, RunArgs, drive, find_run, open_journal};
 use super::world::Live;
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
@@ -30,6 +31,8 @@ Example:
 pub struct TakeoverArgs {
     #[command(flatten)]
     run: RunArgs,
+    #[command(flatten)]
+    accept: AcceptArgs,
     /// The run's id, instead of typing it
     #[arg(long, value_name = "RUN")]
     confirm: Option<String>,
@@ -78,6 +81,7 @@ pub async fn run(args: TakeoverArgs, context: &Context) -> Result<Exit> {
         // If somebody took it from us at once, driving says so.
         engine.tell(Input::Note { by, text }).await?;
     }
+    reconcile(&mut engine, args.accept.accept_world.as_deref(), context).await?;
     drive(engine, context).await
 }
 

@@ -136,6 +136,10 @@ impl<W: World, O: Operator> Engine<W, O> {
         &self.known.state
     }
 
+    pub fn world(&self) -> &W {
+        &self.world
+    }
+
     pub fn plan(&self) -> &Plan {
         &self.known.plan
     }

@@ -1,9 +1,14 @@
 //! The world as the engine reaches it: steps done with the domain rooms.
 
+mod compare;
+mod expected;
 mod look;
 mod program;
 mod prove;
 mod switch;
+
+pub use compare::Disagreement;
+pub use expected::expected;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
