@@ -35,6 +35,8 @@ pub struct Screen {
     text: String,
     color: bool,
     width: usize,
+    /// People read it on a terminal, so that lines that are too long for it are folded.
+    folds: bool,
 }
 
 impl fmt::Write for Screen {
@@ -58,6 +60,7 @@ impl Screen {
             text: String::new(),
             color,
             width,
+            folds: false,
         }
     }
 
@@ -164,7 +167,10 @@ impl Ui {
 
     /// A screen for stderr.
     pub fn status_screen(&self) -> Screen {
-        Screen::new(self.color_err, width())
+        Screen {
+            folds: std::io::stderr().is_terminal(),
+            ..Screen::new(self.color_err, width())
+        }
     }
 
     /// Prints a command's answer on stdout, in the format that was asked for.
@@ -223,8 +229,14 @@ impl Ui {
 
     /// A line of status on stderr.
     pub fn status(&self, text: impl fmt::Display) {
+        let mut screen = self.status_screen();
+        screen
+            .fold(&text.to_string())
+            .expect("writing to a string cannot fail");
         // A closed stderr must not end a rollout.
-        let _ = writeln!(std::io::stderr().lock(), "{text}");
+        let _ = std::io::stderr()
+            .lock()
+            .write_all(screen.into_string().as_bytes());
     }
 
     /// A question on stderr, the cursor left behind it.
@@ -251,9 +263,11 @@ impl Ui {
         }
     }
 
-    /// Whether somebody sits in front of it and may be asked.
+    /// Whether somebody sits in front of it and may be asked. Nobody does in front of a background
+    /// job: reading from its terminal would stop it, and with it all that it watches.
     pub fn can_ask(&self) -> bool {
-        !self.no_input && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+        let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        !self.no_input && terminal && in_foreground()
     }
 
     /// Whether progress may be drawn over itself.
@@ -277,22 +291,58 @@ impl Ui {
     }
 }
 
+#[cfg(unix)]
+fn in_foreground() -> bool {
+    let group = rustix::termios::tcgetpgrp(std::io::stdin());
+    group.is_ok_and(|group| group == rustix::process::getpgrp())
+}
+
+#[cfg(not(unix))]
+fn in_foreground() -> bool {
+    true
+}
+
 impl Screen {
     /// A problem with its place in the file and what to do next, then those related to it.
     pub fn problem(&mut self, problem: &Problem) -> fmt::Result {
         let word = self.tone(Tone::Bad, "error:");
-        writeln!(self, "{word} {problem}")?;
+        self.fold(&format!("{word} {problem}"))?;
         place_and_hint(self, problem)?;
         for other in problem.all_related() {
             // What was being done is said once, unless it was something else.
             if other.doing() == problem.doing() {
-                writeln!(self, "{word} {}", other.cause())?;
+                self.fold(&format!("{word} {}", other.cause()))?;
             } else {
-                writeln!(self, "{word} {other}")?;
+                self.fold(&format!("{word} {other}"))?;
             }
             place_and_hint(self, other)?;
         }
         Ok(())
+    }
+
+    /// Text as it is where a program reads it, and lines that fit on a terminal. A command is
+    /// never broken, since people copy it: what explains it goes to a line of its own.
+    fn fold(&mut self, text: &str) -> fmt::Result {
+        text.split('\n').try_for_each(|line| self.fold_line(line))
+    }
+
+    fn fold_line(&mut self, line: &str) -> fmt::Result {
+        if !self.folds || textwrap::core::display_width(line) <= self.width {
+            return writeln!(self, "{line}");
+        }
+        let text = line.trim_start();
+        let indent = line.len() - text.len();
+        let Some(command) = line.find("dbctl ") else {
+            return self.hanging(&" ".repeat(indent), text);
+        };
+        match line[command..].split_once("   ") {
+            Some((_, explained)) => {
+                let before = line.len() - explained.len();
+                writeln!(self, "{}", line[..before].trim_end())?;
+                self.wrapped(command + 2, explained)
+            }
+            None => writeln!(self, "{line}"),
+        }
     }
 }
 
@@ -318,7 +368,7 @@ fn place_and_hint(screen: &mut Screen, problem: &Problem) -> fmt::Result {
     if let Some(next) = problem.hint() {
         for (i, line) in next.lines().enumerate() {
             let lead = if i == 0 { "  next: " } else { "        " };
-            writeln!(screen, "{lead}{line}")?;
+            screen.fold(&format!("{lead}{line}"))?;
         }
     }
     Ok(())

@@ -48,8 +48,15 @@ fn a_step_that_asks_is_answered_from_another_terminal_by_its_name() {
 #[test]
 fn what_is_rejected_pauses_the_run_and_is_asked_again_after_a_resume() {
     let dir = waiting("kind = \"confirm\"");
-    let rejected = rollout(&dir, &["reject"]);
+    let rejected = rollout(&dir, &["reject", "--reason", "the shift ends"]);
     assert_eq!(rejected.code, 0, "{}", rejected.stderr);
+    let status = rollout(&dir, &["status"]);
+    assert_eq!(status.code, 11, "{}", status.stdout);
+    assert!(
+        status.stdout.contains("said no: the shift ends"),
+        "{}",
+        status.stdout
+    );
     let asked = rollout(&dir, &["resume"]);
     assert_eq!(asked.code, 10, "{}", asked.stderr);
     let border = asking("kind = \"confirm\"");

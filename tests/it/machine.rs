@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
 use dbctl::check::Verdict;
 use dbctl::rollout::machine::{
-    BakeOutline, Class, Decision, Event, Found, GateOutline, Input, Outcome, Outline, Part,
+    Answer, BakeOutline, Class, Decision, Event, Found, GateOutline, Input, Outcome, Outline, Part,
     Progress, Reading, Refusal, State, Status, StepOutline, StepRef, decide,
 };
 use proptest::prelude::*;
@@ -188,7 +188,7 @@ fn inputs(state: &State) -> Vec<Input> {
         for (yes, by) in [(true, BY), (true, "you"), (false, BY)] {
             inputs.push(Input::Answer {
                 step: at,
-                yes,
+                said: answer(yes),
                 by: by.into(),
             });
         }
@@ -218,6 +218,15 @@ fn inputs(state: &State) -> Vec<Input> {
         }
     }
     inputs
+}
+
+pub fn answer(yes: bool) -> Answer {
+    match yes {
+        true => Answer::Yes,
+        false => Answer::No {
+            why: "because".into(),
+        },
+    }
 }
 
 /// The gate of a bake was looked at.

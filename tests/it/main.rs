@@ -23,6 +23,7 @@ mod model;
 mod nonces;
 mod pipeline;
 mod preflight;
+mod prompts;
 mod reconcile;
 mod replan;
 mod resolver;

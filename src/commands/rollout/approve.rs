@@ -13,7 +13,7 @@ use crate::error::{Exit, Problem, Result};
 use crate::rollout::engine::{Known, recall};
 use crate::rollout::journal::{Approval, Journal, RequestKind, RunId, StepAnswer};
 use crate::rollout::lease;
-use crate::rollout::machine::{Input, State, Status, StepRef};
+use crate::rollout::machine::{self, Input, State, Status, StepRef};
 use crate::rollout::ports::Agreed;
 use crate::runbook::model::StepKind;
 use crate::runbook::plan::{Plan, Planned};
@@ -91,7 +91,7 @@ pub async fn approve(args: ApproveArgs, context: &Context) -> Result<Exit> {
     }
     let (kind, detail, input) = match waiting.wanted {
         Wanted::Phase(phase) => waiting.approval(phase),
-        Wanted::Step(at) => waiting.answer(at, true),
+        Wanted::Step(at) => waiting.answer(at, machine::Answer::Yes),
     };
     waiting
         .send(journal, kind, &detail, input, "approved", context)
@@ -114,7 +114,7 @@ pub async fn reject(args: RejectArgs, context: &Context) -> Result<Exit> {
             };
             (RequestKind::Pause, why, input)
         }
-        Wanted::Step(at) => waiting.answer(at, false),
+        Wanted::Step(at) => waiting.answer(at, machine::Answer::No { why: args.reason }),
     };
     waiting
         .send(journal, kind, &detail, input, "rejected", context)
@@ -162,15 +162,15 @@ impl Waiting {
         (RequestKind::Approve, json(&detail), input)
     }
 
-    fn answer(&self, step: StepRef, yes: bool) -> (RequestKind, String, Input) {
+    fn answer(&self, step: StepRef, said: machine::Answer) -> (RequestKind, String, Input) {
         let detail = StepAnswer {
             step,
             attempt: self.state.step(step).map_or(0, |s| s.attempts),
             plan: self.state.outline.plan.clone(),
-            yes,
+            said: said.clone(),
         };
         let by = lease::holder();
-        let input = Input::Answer { step, yes, by };
+        let input = Input::Answer { step, said, by };
         (RequestKind::Answer, json(&detail), input)
     }
 

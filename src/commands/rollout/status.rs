@@ -121,14 +121,15 @@ impl Report for StatusReport {
     fn human(&self, out: &mut Screen) -> fmt::Result {
         let status = self.status.to_string().to_uppercase();
         let status = out.tone(Tone::Strong, status);
-        writeln!(out, "{} · run {} · {status}", self.runbook, self.run)?;
+        let head = format!("{} · run {} · {status}", self.runbook, self.run);
+        out.hanging("", &head)?;
         let holder = self.holder.as_deref().unwrap_or("nobody");
-        writeln!(
-            out,
-            "  driven by {holder} · plan {} · last event {}",
+        let facts = format!(
+            "driven by {holder} · plan {} · last event {}",
             &self.plan[..12],
             clock_time(self.last_event_ms)
-        )?;
+        );
+        out.wrapped(2, &printable(&facts))?;
         let explains = match self.status {
             Status::Paused { .. }
             | Status::RollingBack
@@ -144,10 +145,12 @@ impl Report for StatusReport {
             out.wrapped(2, &printable(&format!("reason: {reason}")))?;
         }
         writeln!(out)?;
+        let ids = self.steps.iter().map(|s| s.id.len());
+        let longest = ids.max().unwrap_or(0);
         let unwinding = self.state.rollback.iter().any(|s| s.attempts > 0);
         for line in &self.steps {
             if line.part == Part::Forward || unwinding {
-                self.step(out, line)?;
+                self.step(out, line, longest)?;
             }
         }
         self.bake(out)?;
@@ -158,14 +161,14 @@ impl Report for StatusReport {
         }
         writeln!(out, "\nyou may:")?;
         for (command, effect) in self.actions() {
-            writeln!(out, "  dbctl rollout {command:<10} {effect}")?;
+            out.hanging(&format!("  dbctl rollout {command:<10} "), effect)?;
         }
         writeln!(out, "journal head {}", self.head)
     }
 }
 
 impl StatusReport {
-    fn step(&self, out: &mut Screen, line: &StepLine) -> fmt::Result {
+    fn step(&self, out: &mut Screen, line: &StepLine, longest: usize) -> fmt::Result {
         let (mark, words) = match line.step.progress {
             Progress::Done => (out.tone(Tone::Good, "✓"), "done"),
             Progress::Unconfirmed => (out.tone(Tone::Unsure, "?"), "done, not confirmed"),
@@ -183,7 +186,8 @@ impl StatusReport {
             Part::Rollback => "rollback",
             Part::Afterwards => "afterwards",
         };
-        writeln!(out, "  {mark} {group:<11} {:<28} {words}", line.id).map(|()| ())
+        let text = format!("{group:<11} {:<longest$}  {words}", line.id);
+        writeln!(out, "  {mark} {}", text.trim_end())
     }
 
     fn bake(&self, out: &mut Screen) -> fmt::Result {

@@ -3,7 +3,7 @@
 use super::outside::Asked;
 use super::{Ending, Engine};
 use crate::rollout::lease;
-use crate::rollout::machine::{Input, Part, Status};
+use crate::rollout::machine::{Answer, Input, Part, Status};
 use crate::rollout::ports::{Operator, Said, World};
 
 impl<W: World, O: Operator> Engine<W, O> {
@@ -41,7 +41,7 @@ impl<W: World, O: Operator> Engine<W, O> {
                 },
                 Asked::Answer { step } => Input::Answer {
                     step,
-                    yes: true,
+                    said: Answer::Yes,
                     by,
                 },
                 Asked::Pause => Input::Resume { by },

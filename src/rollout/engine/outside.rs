@@ -122,14 +122,14 @@ pub(super) fn to_input(request: &Request, state: &State) -> Result<Input, String
             Input::Approve { phase, plan, by }
         }
         RequestKind::Answer => {
-            let said: StepAnswer = serde_json::from_str(&why).map_err(unreadable)?;
-            let attempts = state.step(said.step).map(|s| s.attempts);
-            if said.plan != state.outline.plan || attempts != Some(said.attempt) {
+            let answer: StepAnswer = serde_json::from_str(&why).map_err(unreadable)?;
+            let attempts = state.step(answer.step).map(|s| s.attempts);
+            if answer.plan != state.outline.plan || attempts != Some(answer.attempt) {
                 return Err(Refusal::Stale.to_string());
             }
             Input::Answer {
-                step: said.step,
-                yes: said.yes,
+                step: answer.step,
+                said: answer.said,
                 by,
             }
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::rollout::machine::StepRef;
+use crate::rollout::machine::{Answer, StepRef};
 
 /// What a second operator asks of whoever drives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,5 +65,5 @@ pub struct StepAnswer {
     pub step: StepRef,
     pub attempt: u32,
     pub plan: String,
-    pub yes: bool,
+    pub said: Answer,
 }

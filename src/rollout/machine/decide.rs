@@ -2,7 +2,7 @@
 
 use super::ROLLBACK_ATTEMPTS;
 use super::event::{Event, Found, Outcome, Reading};
-use super::input::{Decision, Effect, Input, Refusal};
+use super::input::{Answer, Decision, Effect, Input, Refusal};
 use super::outline::{Class, Part, StepRef};
 use super::state::{PausedBy, Progress, State, Status};
 
@@ -13,7 +13,7 @@ pub fn decide(state: &State, now_ms: u64, input: Input) -> Result<Decision, Refu
         Input::TakeOver { by } => Ok(Decision::event(Event::Driven { by })),
         Input::Note { by, text } => Ok(Decision::event(Event::Note { by, text })),
         Input::Approve { phase, plan, by } => approve(state, phase, plan, by),
-        Input::Answer { step, yes, by } => answer(state, step, yes, by),
+        Input::Answer { step, said, by } => answer(state, step, said, by),
         Input::Ended {
             step,
             attempt,
@@ -197,7 +197,7 @@ fn approve(state: &State, phase: usize, plan: String, by: String) -> Result<Deci
 }
 
 /// A yes counts once for each person; with as many as the step wants, it is done.
-fn answer(state: &State, step: StepRef, yes: bool, by: String) -> Result<Decision, Refusal> {
+fn answer(state: &State, step: StepRef, said: Answer, by: String) -> Result<Decision, Refusal> {
     let asked = state.outline.step(step).filter(|s| s.class == Class::Ask);
     let open = state
         .step(step)
@@ -209,8 +209,8 @@ fn answer(state: &State, step: StepRef, yes: bool, by: String) -> Result<Decisio
         return Err(Refusal::NotAwaited);
     }
     let attempt = open.attempts;
-    if !yes {
-        let why = format!("{by} did not confirm it");
+    if let Answer::No { why } = said {
+        let why = format!("{by} said no: {why}");
         let mut decision = Decision::event(Event::Failed {
             step,
             attempt,

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::event::{Event, Found, Outcome, Reading};
 use super::outline::{Outline, StepRef};
 
@@ -21,7 +23,7 @@ pub enum Input {
     },
     Answer {
         step: StepRef,
-        yes: bool,
+        said: Answer,
         by: String,
     },
     Ended {
@@ -75,6 +77,14 @@ pub enum Input {
         by: String,
         text: String,
     },
+}
+
+/// What a person said to a step that asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answer {
+    Yes,
+    No { why: String },
 }
 
 /// Something to start outside, once the events are recorded.

@@ -16,7 +16,7 @@ mod told;
 
 pub use decide::decide;
 pub use event::{Checkpoint, Event, Found, Illegal, Outcome, Reading};
-pub use input::{Decision, Effect, Input, Refusal};
+pub use input::{Answer, Decision, Effect, Input, Refusal};
 pub use outline::{BakeOutline, Class, GateOutline, Outline, Part, StepOutline, StepRef};
 pub use state::{Bake, GateCount, PausedBy, Progress, State, Status, StepState};
 pub use told::{Note, Told};

@@ -2,7 +2,7 @@
 
 use dbctl::check::Verdict;
 use dbctl::rollout::machine::{
-    Class, Input, Outcome, Part, PausedBy, State, Status, StepRef, decide,
+    Answer, Class, Input, Outcome, Part, PausedBy, State, Status, StepRef, decide,
 };
 
 use super::{BY, PLAN, look, now_for, started};
@@ -47,7 +47,7 @@ fn fair_wind(verdict: Verdict) -> impl FnMut(&State) -> Option<Input> {
             let known = state.step(step)?.agreed.is_empty();
             Input::Answer {
                 step,
-                yes: true,
+                said: Answer::Yes,
                 by: if known { BY } else { "you" }.into(),
             }
         } else {

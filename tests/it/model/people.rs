@@ -2,7 +2,7 @@
 
 use dbctl::rollout::machine::{Class, Input, State, Status};
 
-use crate::machine::{NEXT_PLAN, PLAN, next_plan};
+use crate::machine::{NEXT_PLAN, PLAN, answer, next_plan};
 
 /// What people and triggers may say, whether it is heard or not.
 pub fn words(state: &State) -> Vec<Input> {
@@ -49,7 +49,8 @@ pub fn words(state: &State) -> Vec<Input> {
             .is_some_and(|s| s.class == Class::Ask)
     {
         for (yes, by) in [(true, by()), (true, "another".into()), (false, by())] {
-            words.push(Input::Answer { step, yes, by });
+            let said = answer(yes);
+            words.push(Input::Answer { step, said, by });
         }
     }
     words.push(next_plan(state));
