@@ -117,3 +117,20 @@ fn an_export_that_was_changed_or_cut_is_refused_with_the_event() {
     let missing = log(elsewhere.path(), &["--verify", "other.jsonl"]);
     assert_eq!(missing.code, 3, "{}", missing.stderr);
 }
+
+#[test]
+fn every_event_that_may_stand_in_a_journal_is_documented() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).expect(file);
+    let source = read("src/rollout/machine/event.rs");
+    let docs = read("docs/events.md");
+    let names: Vec<&str> = source
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("Event::"))
+        .filter_map(|arm| arm.split_once("=> \"")?.1.strip_suffix("\","))
+        .collect();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        assert!(docs.contains(&format!("| `{name}` |")), "{name}");
+    }
+}

@@ -193,7 +193,7 @@ impl Waiting {
                 tell_here(&mut engine, kind, input).await?;
                 engine.leave().await;
                 context.ui.status(format_args!(
-                    "{word}; run {} is {}\n  next   dbctl rollout resume\n  journal head {}",
+                    "{word}; nobody drives run {} ({})\n  next   dbctl rollout resume\n  journal head {}",
                     self.run,
                     engine.state().status,
                     engine.head()
