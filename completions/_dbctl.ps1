@@ -418,6 +418,7 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
         'dbctl;rollout;start' {
             [CompletionResult]::new('--runbook', '--runbook', [CompletionResultType]::ParameterName, 'The runbook; without it `runbook.path` of the settings, else the one that dbctl carries')
             [CompletionResult]::new('--shorten-bakes', '--shorten-bakes', [CompletionResultType]::ParameterName, 'Shorten every bake to this; the plan says so wherever it is shown')
+            [CompletionResult]::new('--as', '--as', [CompletionResultType]::ParameterName, 'Who you say you are: recorded as a claim, beside who the journal knows you to be')
             [CompletionResult]::new('--confirm', '--confirm', [CompletionResultType]::ParameterName, 'Approve the first phase by its environment''s name, instead of typing it')
             [CompletionResult]::new('--waive', '--waive', [CompletionResultType]::ParameterName, 'Begin although the steps after the rollback of RUN were not done; names that run')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
@@ -451,6 +452,7 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
         'dbctl;rollout;resume' {
             [CompletionResult]::new('--run', '--run', [CompletionResultType]::ParameterName, 'The run; without it the one under way, else the newest')
             [CompletionResult]::new('--accept-world', '--accept-world', [CompletionResultType]::ParameterName, 'Go on although the world is not as the journal says; the run''s id')
+            [CompletionResult]::new('--as', '--as', [CompletionResultType]::ParameterName, 'Who you say you are: recorded as a claim, beside who the journal knows you to be')
             [CompletionResult]::new('--confirm', '--confirm', [CompletionResultType]::ParameterName, 'Approve the phase that the run waits for by its environment''s name, instead of typing it')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
             [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')
@@ -470,6 +472,7 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
             [CompletionResult]::new('--runbook', '--runbook', [CompletionResultType]::ParameterName, 'The runbook; without it `runbook.path` of the settings, else the one that dbctl carries')
             [CompletionResult]::new('--shorten-bakes', '--shorten-bakes', [CompletionResultType]::ParameterName, 'Shorten every bake to this; the plan says so wherever it is shown')
             [CompletionResult]::new('--accept-world', '--accept-world', [CompletionResultType]::ParameterName, 'Go on although the world is not as the journal says; the run''s id')
+            [CompletionResult]::new('--as', '--as', [CompletionResultType]::ParameterName, 'Who you say you are: recorded as a claim, beside who the journal knows you to be')
             [CompletionResult]::new('--confirm', '--confirm', [CompletionResultType]::ParameterName, 'Approve one phase, the first that is asked for, by its environment''s name')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
             [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')
@@ -504,6 +507,7 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
         'dbctl;rollout;takeover' {
             [CompletionResult]::new('--run', '--run', [CompletionResultType]::ParameterName, 'The run; without it the one under way, else the newest')
             [CompletionResult]::new('--accept-world', '--accept-world', [CompletionResultType]::ParameterName, 'Go on although the world is not as the journal says; the run''s id')
+            [CompletionResult]::new('--as', '--as', [CompletionResultType]::ParameterName, 'Who you say you are: recorded as a claim, beside who the journal knows you to be')
             [CompletionResult]::new('--confirm', '--confirm', [CompletionResultType]::ParameterName, 'The run''s id, instead of typing it')
             [CompletionResult]::new('--note', '--note', [CompletionResultType]::ParameterName, 'A note for the journal: why, and what was handed over')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
@@ -521,6 +525,7 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
         }
         'dbctl;rollout;approve' {
             [CompletionResult]::new('--run', '--run', [CompletionResultType]::ParameterName, 'The run; without it the one under way, else the newest')
+            [CompletionResult]::new('--as', '--as', [CompletionResultType]::ParameterName, 'Who you say you are: recorded as a claim, beside who the journal knows you to be')
             [CompletionResult]::new('--confirm', '--confirm', [CompletionResultType]::ParameterName, 'The name of the phase''s environment, or of the step that asks, instead of typing it')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
             [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')
@@ -537,6 +542,7 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
         }
         'dbctl;rollout;reject' {
             [CompletionResult]::new('--run', '--run', [CompletionResultType]::ParameterName, 'The run; without it the one under way, else the newest')
+            [CompletionResult]::new('--as', '--as', [CompletionResultType]::ParameterName, 'Who you say you are: recorded as a claim, beside who the journal knows you to be')
             [CompletionResult]::new('--reason', '--reason', [CompletionResultType]::ParameterName, 'Why, for the journal')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
             [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')
@@ -553,6 +559,7 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
         }
         'dbctl;rollout;pause' {
             [CompletionResult]::new('--run', '--run', [CompletionResultType]::ParameterName, 'The run; without it the one under way, else the newest')
+            [CompletionResult]::new('--as', '--as', [CompletionResultType]::ParameterName, 'Who you say you are: recorded as a claim, beside who the journal knows you to be')
             [CompletionResult]::new('--reason', '--reason', [CompletionResultType]::ParameterName, 'Why, for the journal')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
             [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')
@@ -569,6 +576,7 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
         }
         'dbctl;rollout;freeze' {
             [CompletionResult]::new('--run', '--run', [CompletionResultType]::ParameterName, 'The run; without it the one under way, else the newest')
+            [CompletionResult]::new('--as', '--as', [CompletionResultType]::ParameterName, 'Who you say you are: recorded as a claim, beside who the journal knows you to be')
             [CompletionResult]::new('--reason', '--reason', [CompletionResultType]::ParameterName, 'Why, for the journal')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
             [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')
@@ -585,6 +593,7 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
         }
         'dbctl;rollout;note' {
             [CompletionResult]::new('--run', '--run', [CompletionResultType]::ParameterName, 'The run; without it the one under way, else the newest')
+            [CompletionResult]::new('--as', '--as', [CompletionResultType]::ParameterName, 'Who you say you are: recorded as a claim, beside who the journal knows you to be')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
             [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)')
@@ -600,6 +609,7 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
         }
         'dbctl;rollout;replan' {
             [CompletionResult]::new('--run', '--run', [CompletionResultType]::ParameterName, 'The run; without it the one under way, else the newest')
+            [CompletionResult]::new('--as', '--as', [CompletionResultType]::ParameterName, 'Who you say you are: recorded as a claim, beside who the journal knows you to be')
             [CompletionResult]::new('--runbook', '--runbook', [CompletionResultType]::ParameterName, 'The runbook; without it `runbook.path` of the settings, else the one that dbctl carries')
             [CompletionResult]::new('--shorten-bakes', '--shorten-bakes', [CompletionResultType]::ParameterName, 'Shorten every bake to this; the plan says so wherever it is shown')
             [CompletionResult]::new('--confirm', '--confirm', [CompletionResultType]::ParameterName, 'The run''s id, instead of typing it')
@@ -619,6 +629,7 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
         }
         'dbctl;rollout;abort' {
             [CompletionResult]::new('--run', '--run', [CompletionResultType]::ParameterName, 'The run; without it the one under way, else the newest')
+            [CompletionResult]::new('--as', '--as', [CompletionResultType]::ParameterName, 'Who you say you are: recorded as a claim, beside who the journal knows you to be')
             [CompletionResult]::new('--reason', '--reason', [CompletionResultType]::ParameterName, 'Why, for the journal')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
             [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')
@@ -635,6 +646,7 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
         }
         'dbctl;rollout;rollback' {
             [CompletionResult]::new('--run', '--run', [CompletionResultType]::ParameterName, 'The run; without it the one under way, else the newest')
+            [CompletionResult]::new('--as', '--as', [CompletionResultType]::ParameterName, 'Who you say you are: recorded as a claim, beside who the journal knows you to be')
             [CompletionResult]::new('--reason', '--reason', [CompletionResultType]::ParameterName, 'Why, for the journal')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
             [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')

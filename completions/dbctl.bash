@@ -878,13 +878,17 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__rollout__subcmd__abort)
-            opts="-v -h --run --reason --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            opts="-v -h --run --as --reason --config --env --database-url --password-file --format --no-input --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --run)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -924,13 +928,17 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__rollout__subcmd__approve)
-            opts="-v -h --run --confirm --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            opts="-v -h --run --as --confirm --config --env --database-url --password-file --format --no-input --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --run)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1024,13 +1032,17 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__rollout__subcmd__note)
-            opts="-v -h --run --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            opts="-v -h --run --as --config --env --database-url --password-file --format --no-input --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --run)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1066,13 +1078,17 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__rollout__subcmd__pause)
-            opts="-v -h --run --reason --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            opts="-v -h --run --as --reason --config --env --database-url --password-file --format --no-input --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --run)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1158,13 +1174,17 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__rollout__subcmd__reject)
-            opts="-v -h --run --reason --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            opts="-v -h --run --as --reason --config --env --database-url --password-file --format --no-input --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --run)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1204,13 +1224,17 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__rollout__subcmd__replan)
-            opts="-v -h --run --runbook --shorten-bakes --dry-run --confirm --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            opts="-v -h --run --as --runbook --shorten-bakes --dry-run --confirm --config --env --database-url --password-file --format --no-input --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --run)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1258,7 +1282,7 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__rollout__subcmd__resume)
-            opts="-v -h --run --accept-world --confirm --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            opts="-v -h --run --accept-world --as --confirm --config --env --database-url --password-file --format --no-input --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1269,6 +1293,10 @@ _dbctl() {
                     return 0
                     ;;
                 --accept-world)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1308,13 +1336,17 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__rollout__subcmd__rollback)
-            opts="-v -h --run --reason --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            opts="-v -h --run --as --reason --config --env --database-url --password-file --format --no-input --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --run)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1354,7 +1386,7 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__rollout__subcmd__run)
-            opts="-v -h --until --runbook --shorten-bakes --accept-world --confirm --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            opts="-v -h --until --runbook --shorten-bakes --accept-world --as --confirm --config --env --database-url --password-file --format --no-input --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1373,6 +1405,10 @@ _dbctl() {
                     return 0
                     ;;
                 --accept-world)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1412,7 +1448,7 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__rollout__subcmd__start)
-            opts="-v -h --runbook --shorten-bakes --confirm --waive --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            opts="-v -h --runbook --shorten-bakes --as --confirm --waive --config --env --database-url --password-file --format --no-input --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1423,6 +1459,10 @@ _dbctl() {
                     return 0
                     ;;
                 --shorten-bakes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1508,7 +1548,7 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__rollout__subcmd__takeover)
-            opts="-v -h --run --accept-world --confirm --note --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            opts="-v -h --run --accept-world --as --confirm --note --config --env --database-url --password-file --format --no-input --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1519,6 +1559,10 @@ _dbctl() {
                     return 0
                     ;;
                 --accept-world)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -375,6 +375,7 @@ complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_sub
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from plan" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from start" -l runbook -d 'The runbook; without it `runbook.path` of the settings, else the one that dbctl carries' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from start" -l shorten-bakes -d 'Shorten every bake to this; the plan says so wherever it is shown' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from start" -l as -d 'Who you say you are: recorded as a claim, beside who the journal knows you to be' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from start" -l confirm -d 'Approve the first phase by its environment\'s name, instead of typing it' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from start" -l waive -d 'Begin although the steps after the rollback of RUN were not done; names that run' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from start" -l config -d 'Settings file' -r -F
@@ -404,6 +405,7 @@ complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_sub
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from resume" -l run -d 'The run; without it the one under way, else the newest' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from resume" -l accept-world -d 'Go on although the world is not as the journal says; the run\'s id' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from resume" -l as -d 'Who you say you are: recorded as a claim, beside who the journal knows you to be' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from resume" -l confirm -d 'Approve the phase that the run waits for by its environment\'s name, instead of typing it' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from resume" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from resume" -l env -d 'Environment of the settings file, such as staging or production' -r
@@ -421,6 +423,7 @@ complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_sub
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from run" -l runbook -d 'The runbook; without it `runbook.path` of the settings, else the one that dbctl carries' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from run" -l shorten-bakes -d 'Shorten every bake to this; the plan says so wherever it is shown' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from run" -l accept-world -d 'Go on although the world is not as the journal says; the run\'s id' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from run" -l as -d 'Who you say you are: recorded as a claim, beside who the journal knows you to be' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from run" -l confirm -d 'Approve one phase, the first that is asked for, by its environment\'s name' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from run" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from run" -l env -d 'Environment of the settings file, such as staging or production' -r
@@ -451,6 +454,7 @@ complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_sub
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from wait" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -l run -d 'The run; without it the one under way, else the newest' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -l accept-world -d 'Go on although the world is not as the journal says; the run\'s id' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -l as -d 'Who you say you are: recorded as a claim, beside who the journal knows you to be' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -l confirm -d 'The run\'s id, instead of typing it' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -l note -d 'A note for the journal: why, and what was handed over' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -l config -d 'Settings file' -r -F
@@ -466,6 +470,7 @@ complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_sub
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from takeover" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -l run -d 'The run; without it the one under way, else the newest' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -l as -d 'Who you say you are: recorded as a claim, beside who the journal knows you to be' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -l confirm -d 'The name of the phase\'s environment, or of the step that asks, instead of typing it' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -l env -d 'Environment of the settings file, such as staging or production' -r
@@ -480,6 +485,7 @@ complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_sub
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from approve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from reject" -l run -d 'The run; without it the one under way, else the newest' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from reject" -l as -d 'Who you say you are: recorded as a claim, beside who the journal knows you to be' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from reject" -l reason -d 'Why, for the journal' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from reject" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from reject" -l env -d 'Environment of the settings file, such as staging or production' -r
@@ -494,6 +500,7 @@ complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_sub
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from reject" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from reject" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -l run -d 'The run; without it the one under way, else the newest' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -l as -d 'Who you say you are: recorded as a claim, beside who the journal knows you to be' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -l reason -d 'Why, for the journal' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -l env -d 'Environment of the settings file, such as staging or production' -r
@@ -508,6 +515,7 @@ complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_sub
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from pause" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from freeze" -l run -d 'The run; without it the one under way, else the newest' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from freeze" -l as -d 'Who you say you are: recorded as a claim, beside who the journal knows you to be' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from freeze" -l reason -d 'Why, for the journal' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from freeze" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from freeze" -l env -d 'Environment of the settings file, such as staging or production' -r
@@ -522,6 +530,7 @@ complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_sub
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from freeze" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from freeze" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from note" -l run -d 'The run; without it the one under way, else the newest' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from note" -l as -d 'Who you say you are: recorded as a claim, beside who the journal knows you to be' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from note" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from note" -l env -d 'Environment of the settings file, such as staging or production' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from note" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
@@ -535,6 +544,7 @@ complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_sub
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from note" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from note" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from replan" -l run -d 'The run; without it the one under way, else the newest' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from replan" -l as -d 'Who you say you are: recorded as a claim, beside who the journal knows you to be' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from replan" -l runbook -d 'The runbook; without it `runbook.path` of the settings, else the one that dbctl carries' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from replan" -l shorten-bakes -d 'Shorten every bake to this; the plan says so wherever it is shown' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from replan" -l confirm -d 'The run\'s id, instead of typing it' -r
@@ -552,6 +562,7 @@ complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_sub
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from replan" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from replan" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from abort" -l run -d 'The run; without it the one under way, else the newest' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from abort" -l as -d 'Who you say you are: recorded as a claim, beside who the journal knows you to be' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from abort" -l reason -d 'Why, for the journal' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from abort" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from abort" -l env -d 'Environment of the settings file, such as staging or production' -r
@@ -566,6 +577,7 @@ complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_sub
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from abort" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from abort" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from rollback" -l run -d 'The run; without it the one under way, else the newest' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from rollback" -l as -d 'Who you say you are: recorded as a claim, beside who the journal knows you to be' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from rollback" -l reason -d 'Why, for the journal' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from rollback" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from rollback" -l env -d 'Environment of the settings file, such as staging or production' -r

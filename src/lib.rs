@@ -30,7 +30,7 @@
 //! | [`check`] | preconditions, smoke checks, verification queries, metric gates → evidence and verdict | `migrate`, `keys`, `runtime`, `toggle`, `runbook`, `carry`, `pg` |
 //! | [`toggle`] | reading and setting toggles on targets | `runtime`, `carry` |
 //! | [`runbook`] | Markdown → runbook with source positions → plan | the toggles of `runtime` |
-//! | [`rollout`] | `machine` (pure), `engine`, `journal`, `lease` | `runbook`, the verdicts of `check` |
+//! | [`rollout`] | `machine` (pure), `engine`, `journal`, `lease` | `runbook`, the verdicts of `check`, `pg` |
 //! | [`pg`] | connecting, scratch databases, identifiers, error classes | none |
 //! | [`ui`] | tables, JSON, prompts, progress; the only room that prints | the verdicts of `check` |
 //! | [`demo`] | the reference service, its traffic, its faults | `runtime`, `keys`, `carry`, `pg` |

@@ -93,14 +93,24 @@ pub struct MigrationsConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct JournalConfig {
-    /// SQLite file of the rollout journal. Relative to the settings file.
+    /// SQLite file of the rollout journal. Relative to the settings file. With a database the
+    /// local files of rollouts (kits, locks, the mirror) still lie beside it.
     pub path: PathBuf,
+    /// The database that the journal lies in instead, without a password. A URL without a user
+    /// has everybody come as themselves (PGUSER, else the operating system's user).
+    pub database_url: Option<String>,
+    pub password_file: Option<PathBuf>,
+    /// Refuse any connection that is not `sslmode=verify-full`.
+    pub require_tls: bool,
 }
 
 impl Default for JournalConfig {
     fn default() -> Self {
         Self {
             path: PathBuf::from(".dbctl/journal.db"),
+            database_url: None,
+            password_file: None,
+            require_tls: false,
         }
     }
 }
@@ -387,6 +397,7 @@ fn parse(file: &Path, text: &str) -> Result<Config> {
     config.migrations.dir.iter_mut().for_each(under);
     config.runbook.path.iter_mut().for_each(under);
     under(&mut config.journal.path);
+    config.journal.password_file.iter_mut().for_each(under);
     Ok(config)
 }
 

@@ -367,26 +367,16 @@ impl<'a> Preflight<'a> {
             seen.saw(&origin, problem.cause());
             return Ok(Reach::Not(problem.cause().to_owned()));
         }
-        let who = |database: &Database| {
-            let database = database.clone();
-            async move {
-                let asking = |e| crate::pg::problem("asking which database this is", &e);
-                let mut tx = database.begin().await.map_err(asking)?;
-                let who = pg::query_as::<(String, String, String)>(
-                    "SELECT current_user::text, pg_catalog.current_database()::text, \
-                            s.system_identifier::text || '/' || d.oid::text \
-                     FROM pg_catalog.pg_control_system() s, pg_catalog.pg_database d \
-                     WHERE d.datname = pg_catalog.current_database()",
-                )
+        let asking = |e| crate::pg::problem("asking who the service is", &e);
+        let mut tx = theirs.begin().await.map_err(asking)?;
+        let (user, name): (String, String) =
+            pg::query_as("SELECT current_user::text, pg_catalog.current_database()::text")
                 .fetch_one(&mut *tx)
                 .await
                 .map_err(asking)?;
-                tx.commit().await.map_err(asking)?;
-                Ok::<_, Problem>(who)
-            }
-        };
-        let (user, name, identity) = who(&theirs).await?;
-        let (_, _, ours) = who(self.database).await?;
+        tx.commit().await.map_err(asking)?;
+        let identity = theirs.identity().await?;
+        let ours = self.database.identity().await?;
         theirs.pool().close().await;
         seen.saw(&origin, format!("connects from here as {user} to {name}"));
         if identity != ours {

@@ -9,9 +9,9 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, Executor, Postgres, SqlSafeStr, Transaction};
 
-use super::query_scalar;
+use super::{query_as, query_scalar};
 use crate::error::{Chain, Doing, Exit, Problem, Result};
-use crate::settings::{Environment, Settings};
+use crate::settings::{Environment, JournalConfig, Settings};
 
 /// How long connecting may take. A hostile or dead server must not hold anybody up (the
 /// driver's SCRAM has no bound of its own).
@@ -22,6 +22,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Database {
     pool: PgPool,
     options: Arc<PgConnectOptions>,
+}
+
+/// See [`Database::identity`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The system identifier, which a physical copy shares.
+    pub server: String,
+    pub database: String,
 }
 
 impl Database {
@@ -36,20 +44,23 @@ impl Database {
     ) -> Result<Self> {
         let options = options(settings, env)?;
         let require_tls = env.is_some_and(|e| e.require_tls);
-        if !is_local(&options) && !matches!(options.get_ssl_mode(), PgSslMode::VerifyFull) {
-            let weak = format!(
-                "the connection to {} has sslmode={}: others on the way could read or change it",
-                options.get_host(),
-                sslmode(options.get_ssl_mode())
-            );
-            if require_tls {
-                return Err(Problem::new(Exit::Config, "connecting to Postgres", weak).next(
-                    "this environment has require_tls = true: use ?sslmode=verify-full, with sslrootcert where it is a CA of your own",
-                ));
-            }
-            notice(&weak);
-        }
+        warn_of_others(&options, require_tls, "this environment", notice)?;
         Ok(Self::from_options(options, 4))
+    }
+
+    /// The database that the settings name for the journal of rollouts, if they name one. No flag
+    /// and no `DATABASE_URL` has a say: those are for what a rollout switches.
+    pub fn of_journal(config: &JournalConfig, notice: &dyn Fn(&str)) -> Result<Option<Self>> {
+        let Some(url) = &config.database_url else {
+            return Ok(None);
+        };
+        let mut options = parse("database_url of [journal]", url, false)?;
+        if let Some(file) = &config.password_file {
+            let password = read_secret_line(file, "the password of the journal's database")?;
+            options = options.password(password.expose_secret());
+        }
+        warn_of_others(&options, config.require_tls, "[journal]", notice)?;
+        Ok(Some(Self::from_options(options, 4)))
     }
 
     /// The database of a URL that came by flag or file (`origin`): without a password in it.
@@ -147,6 +158,25 @@ impl Database {
         self.options
             .get_database()
             .unwrap_or(self.options.get_username())
+    }
+
+    /// What tells this server, and this database on it, from every other.
+    pub async fn identity(&self) -> Result<Identity> {
+        let asked = async {
+            let mut tx = self.begin().await?;
+            let (server, database) = query_as(
+                "SELECT s.system_identifier::text, d.oid::text
+                   FROM pg_catalog.pg_control_system() s, pg_catalog.pg_database d
+                  WHERE d.datname = pg_catalog.current_database()",
+            )
+            .fetch_one(&mut *tx)
+            .await?;
+            tx.commit().await?;
+            Ok(Identity { server, database })
+        };
+        asked
+            .await
+            .map_err(|e| problem(format!("asking {self} which database it is"), &e))
     }
 
     /// The server's version as it says it, such as `17.5`, without the packager's words.
@@ -270,6 +300,30 @@ pub(crate) fn read_secret_line(file: &Path, what: &str) -> Result<SecretString> 
         Some(line) if !line.is_empty() => Ok(SecretString::from(line)),
         _ => Err(Problem::new(Exit::Config, doing, "the file is empty")),
     }
+}
+
+/// Says where others on the way could read or change what is sent; an error where that is refused.
+fn warn_of_others(
+    options: &PgConnectOptions,
+    require_tls: bool,
+    who: &str,
+    notice: &dyn Fn(&str),
+) -> Result<()> {
+    if is_local(options) || matches!(options.get_ssl_mode(), PgSslMode::VerifyFull) {
+        return Ok(());
+    }
+    let weak = format!(
+        "the connection to {} has sslmode={}: others on the way could read or change it",
+        options.get_host(),
+        sslmode(options.get_ssl_mode())
+    );
+    if require_tls {
+        return Err(Problem::new(Exit::Config, "connecting to Postgres", weak).next(format!(
+            "{who} has require_tls = true: use ?sslmode=verify-full, with sslrootcert where it is a CA of your own",
+        )));
+    }
+    notice(&weak);
+    Ok(())
 }
 
 fn is_local(options: &PgConnectOptions) -> bool {

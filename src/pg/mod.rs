@@ -9,6 +9,6 @@ pub mod scratch;
 mod temporary;
 
 pub(crate) use connect::read_secret_line;
-pub use connect::{Database, problem};
+pub use connect::{Database, Identity, problem};
 pub use identifier::Identifier;
 pub use query::{query, query_as, query_scalar};

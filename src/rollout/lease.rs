@@ -83,33 +83,3 @@ impl Lease {
         self.renewed_at.lock().unwrap_or_else(|e| e.into_inner())
     }
 }
-
-/// Who this process is to others: `user@host:pid`.
-pub fn holder() -> String {
-    let user = std::env::var("USER").or_else(|_| std::env::var("USERNAME"));
-    let user = user.ok().filter(|u| !u.is_empty()).unwrap_or_else(user_id);
-    format!("{user}@{}:{}", host(), std::process::id())
-}
-
-#[cfg(unix)]
-fn user_id() -> String {
-    format!("uid{}", rustix::process::getuid().as_raw())
-}
-
-#[cfg(not(unix))]
-fn user_id() -> String {
-    "unknown".into()
-}
-
-#[cfg(unix)]
-fn host() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
-}
-
-#[cfg(not(unix))]
-fn host() -> String {
-    std::env::var("COMPUTERNAME").unwrap_or_else(|_| "unknown".into())
-}

@@ -6,6 +6,7 @@ pub mod journal;
 pub mod lease;
 pub mod machine;
 mod outline;
+pub mod person;
 pub mod ports;
 
 pub use outline::outline;

@@ -156,7 +156,7 @@ async fn a_checkpoint_that_was_edited_is_noticed_and_so_is_the_plan_that_it_name
     ] {
         let dir = tempfile::tempdir().expect("a folder");
         let (journal, run) = noted(dir.path(), CHECKPOINT_EVERY).await;
-        let file = journal.path().to_owned();
+        let file = journal.file().expect("a file").to_owned();
         edit(&file, seq, from, to).await;
         let problem = recall(&journal, &run).await.expect_err("it was edited");
         let text = problem.to_string();
@@ -168,7 +168,7 @@ async fn a_checkpoint_that_was_edited_is_noticed_and_so_is_the_plan_that_it_name
 async fn what_lies_before_the_newest_checkpoint_is_checked_by_whoever_reads_the_journal_whole() {
     let dir = tempfile::tempdir().expect("a folder");
     let (journal, run) = noted(dir.path(), CHECKPOINT_EVERY).await;
-    edit(journal.path(), 7, "note 5", "note X").await;
+    edit(journal.file().expect("a file"), 7, "note 5", "note X").await;
     let problem = journal.entries(&run).await.expect_err("it was edited");
     assert!(problem.to_string().contains("event 7:"), "{problem}");
     let known = recall(&journal, &run).await.expect("the rest holds");

@@ -14,6 +14,8 @@ mod fence;
 mod house;
 mod in_process;
 mod journal;
+mod journal_driven;
+mod journal_postgres;
 mod keys;
 mod log;
 mod machine;

@@ -7,12 +7,11 @@ use clap::Args;
 
 use super::operator::approval_facts;
 use super::reach::{Reached, reach, tell_here};
-use super::session::{RunArgs, find_run, open_journal};
+use super::session::{AsArgs, RunArgs, find_run, open_journal};
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
 use crate::rollout::engine::{Known, recall};
 use crate::rollout::journal::{Approval, Journal, RequestKind, RunId, StepAnswer};
-use crate::rollout::lease;
 use crate::rollout::machine::{self, Input, State, Status, StepRef};
 use crate::rollout::ports::Agreed;
 use crate::runbook::model::StepKind;
@@ -30,6 +29,8 @@ Example:
 pub struct ApproveArgs {
     #[command(flatten)]
     run: RunArgs,
+    #[command(flatten)]
+    who: AsArgs,
     /// The name of the phase's environment, or of the step that asks, instead of typing it
     #[arg(long, value_name = "NAME")]
     confirm: Option<String>,
@@ -44,6 +45,8 @@ Example:
 pub struct RejectArgs {
     #[command(flatten)]
     run: RunArgs,
+    #[command(flatten)]
+    who: AsArgs,
     /// Why, for the journal
     #[arg(long, value_name = "TEXT", default_value = "no reason given")]
     reason: String,
@@ -61,10 +64,12 @@ struct Waiting {
     state: State,
     plan: Arc<Plan>,
     wanted: Wanted,
+    /// Who is asked here.
+    by: String,
 }
 
 pub async fn approve(args: ApproveArgs, context: &Context) -> Result<Exit> {
-    let journal = open_journal(context).await?;
+    let journal = open_journal(context).await?.claiming(args.who.claim);
     let waiting = Waiting::find(&journal, &args.run, "approving").await?;
     let (name, facts) = match waiting.wanted {
         Wanted::Phase(phase) => {
@@ -78,7 +83,7 @@ pub async fn approve(args: ApproveArgs, context: &Context) -> Result<Exit> {
         }
         Wanted::Step(at) => {
             let step = &waiting.plan.forward[at.index];
-            let agreed = Agreed::of(&waiting.state, at, &lease::holder());
+            let agreed = Agreed::of(&waiting.state, at, &waiting.by);
             (step.step.id.clone(), question(&context.ui, step, &agreed))
         }
     };
@@ -99,7 +104,7 @@ pub async fn approve(args: ApproveArgs, context: &Context) -> Result<Exit> {
 }
 
 pub async fn reject(args: RejectArgs, context: &Context) -> Result<Exit> {
-    let journal = open_journal(context).await?;
+    let journal = open_journal(context).await?.claiming(args.who.claim);
     let waiting = Waiting::find(&journal, &args.run, "rejecting what is asked in").await?;
     let (kind, detail, input) = match waiting.wanted {
         Wanted::Phase(phase) => {
@@ -107,7 +112,7 @@ pub async fn reject(args: RejectArgs, context: &Context) -> Result<Exit> {
                 "phase {} is rejected: {}",
                 waiting.plan.phases[phase].name, args.reason
             );
-            let by = lease::holder();
+            let by = waiting.by.clone();
             let input = Input::Pause {
                 by,
                 why: why.clone(),
@@ -148,6 +153,7 @@ impl Waiting {
             state,
             plan,
             wanted,
+            by: journal.person().to_string(),
         })
     }
 
@@ -157,7 +163,7 @@ impl Waiting {
             phase,
             plan: plan.clone(),
         };
-        let by = lease::holder();
+        let by = self.by.clone();
         let input = Input::Approve { phase, plan, by };
         (RequestKind::Approve, json(&detail), input)
     }
@@ -169,7 +175,7 @@ impl Waiting {
             plan: self.state.outline.plan.clone(),
             said: said.clone(),
         };
-        let by = lease::holder();
+        let by = self.by.clone();
         let input = Input::Answer { step, said, by };
         (RequestKind::Answer, json(&detail), input)
     }

@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::operator::line;
+use super::operator::line_of;
 use super::session::{RunArgs, find_run, open_journal};
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
@@ -120,7 +120,7 @@ impl Report for LogReport {
         for entry in self.entries.iter().take_while(|_| !self.brief) {
             // The first one made the state; the others were replayed before and are legal.
             let _ = state.apply(&entry.record.event);
-            if let Some(text) = line(&entry.record.event, &self.plan, &state) {
+            if let Some(text) = line_of(entry, &self.plan, &state) {
                 let (seq, at) = (entry.record.seq, clock_time(entry.record.at_ms));
                 out.hanging(&format!("{seq:>5}  {at}  "), &text)?;
             }

@@ -1,5 +1,6 @@
 //! Driving a runbook.
 
+mod apart;
 mod approve;
 mod log;
 mod note;

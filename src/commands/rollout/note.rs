@@ -2,12 +2,11 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
 use super::reach::{Reached, reach, tell_here};
-use super::session::{RunArgs, find_run, open_journal};
+use super::session::{AsArgs, RunArgs, find_run, open_journal};
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
 use crate::rollout::engine::recall;
 use crate::rollout::journal::RequestKind;
-use crate::rollout::lease;
 use crate::rollout::machine::Input;
 
 #[derive(Debug, Args)]
@@ -23,10 +22,12 @@ pub struct NoteArgs {
     text: String,
     #[command(flatten)]
     run: RunArgs,
+    #[command(flatten)]
+    who: AsArgs,
 }
 
 pub async fn run(args: NoteArgs, context: &Context) -> Result<Exit> {
-    let journal = open_journal(context).await?;
+    let journal = open_journal(context).await?.claiming(args.who.claim);
     let row = find_run(&journal, &args.run).await?;
     let state = recall(&journal, &row.run).await?.state;
     if state.is_closed() {
@@ -42,7 +43,7 @@ pub async fn run(args: NoteArgs, context: &Context) -> Result<Exit> {
         Reached::ByDriver { holder } => format!("noted; {holder} wrote it to the journal"),
         Reached::Here(mut engine) => {
             let input = Input::Note {
-                by: lease::holder(),
+                by: engine.by(),
                 text: args.text,
             };
             tell_here(&mut engine, kind, input).await?;

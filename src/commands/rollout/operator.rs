@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use crate::error::Exit;
 use crate::rollout::journal::Entry;
 use crate::rollout::machine::{Event, State};
+use crate::rollout::person::claims;
 use crate::rollout::ports::{Agreed, Looked, Operator, Said};
 use crate::runbook::model::StepKind;
 use crate::runbook::plan::{Phase, Plan, Planned};
@@ -148,7 +149,7 @@ impl Operator for Terminal {
             let _ = self.ui.data(&format!("{}\n", entry.body));
             return;
         }
-        if let Some(text) = line(&entry.record.event, plan, state) {
+        if let Some(text) = line_of(entry, plan, state) {
             let mut screen = self.ui.status_screen();
             let time = format!("{}  ", clock_time(entry.record.at_ms));
             screen
@@ -189,6 +190,15 @@ impl Terminal {
             }
             None => *bar = None,
         }
+    }
+}
+
+/// As [`line`], with what the person behind it says of themselves.
+pub fn line_of(entry: &Entry, plan: &Plan, state: &State) -> Option<String> {
+    let text = line(&entry.record.event, plan, state)?;
+    match &entry.record.claim {
+        Some(claim) => Some(printable(&(text + &claims(claim)))),
+        None => Some(text),
     }
 }
 

@@ -8,8 +8,7 @@ use super::world::Live;
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
 use crate::rollout::engine::Engine;
-use crate::rollout::journal::{Journal, RequestKind, RunId};
-use crate::rollout::lease;
+use crate::rollout::journal::{DONE, Journal, RequestKind, RunId};
 use crate::rollout::machine::Input;
 
 /// How long a living driver may take to answer.
@@ -34,21 +33,26 @@ pub async fn reach(
     force: bool,
 ) -> Result<Reached> {
     if let Some(held) = journal.holder(run).await? {
-        let id = journal.request(run, kind, &lease::holder(), detail).await?;
+        let id = journal.request(run, kind, detail).await?;
         let asked = Instant::now();
-        while asked.elapsed() < PATIENCE {
-            if let Some(answer) = journal.answered(id).await? {
-                return if answer == "done" {
-                    Ok(Reached::ByDriver {
-                        holder: held.holder,
-                    })
-                } else {
-                    Err(refused(kind, run, &answer))
-                };
-            }
+        let mut answer = None;
+        while answer.is_none() && asked.elapsed() < PATIENCE {
             tokio::time::sleep(Duration::from_millis(50)).await;
+            answer = journal.answered(id).await?;
         }
-        journal.answer(id, "nobody took it in time").await?;
+        // Taking it back is refused where the driver was quicker: its answer counts then.
+        let answer = match answer {
+            Some(answer) => Some(answer),
+            None => journal.withdraw(id).await?,
+        };
+        match answer.as_deref() {
+            Some(DONE) => {
+                let holder = held.holder;
+                return Ok(Reached::ByDriver { holder });
+            }
+            Some(why) => return Err(refused(kind, run, why)),
+            None => {}
+        }
         if !force && journal.holder(run).await?.is_some() {
             return Err(Problem::new(
                 Exit::LeaseHeld,

@@ -7,7 +7,6 @@ use super::world::{Disagreement, Live, expected};
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
 use crate::rollout::engine::Engine;
-use crate::rollout::lease;
 use crate::rollout::machine::Input;
 use crate::ui::{Ui, table};
 
@@ -61,7 +60,7 @@ pub async fn reconcile(
         "went on although the journal and the world disagree: {}",
         rows.collect::<Vec<_>>().join("; ")
     );
-    let by = lease::holder();
+    let by = engine.by();
     engine.tell(Input::Note { by, text }).await.map(|_| ())
 }
 

@@ -5,14 +5,14 @@ use clap::Args;
 use serde::Serialize;
 
 use super::operator::Terminal;
-use super::session::{RunArgs, RunbookArgs, find_run, open_journal};
+use super::session::{AsArgs, RunArgs, RunbookArgs, find_run, open_journal};
 use super::world::Live;
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
 use crate::rollout::engine::{Engine, Known, recall};
 use crate::rollout::journal::RunId;
 use crate::rollout::machine::{Input, Progress, State};
-use crate::rollout::{lease, outline};
+use crate::rollout::outline;
 use crate::runbook::difference::{Difference, How, What, differences, text_difference};
 use crate::runbook::plan::Plan;
 use crate::ui::{Answer, Report, Screen, Tone, printable};
@@ -30,6 +30,8 @@ Example:
 pub struct ReplanArgs {
     #[command(flatten)]
     run: RunArgs,
+    #[command(flatten)]
+    who: AsArgs,
     #[command(flatten)]
     runbook: RunbookArgs,
     /// Only show what differs, and whether the run could follow it
@@ -62,7 +64,7 @@ struct Line {
 }
 
 pub async fn run(args: ReplanArgs, context: &Context) -> Result<Exit> {
-    let journal = open_journal(context).await?;
+    let journal = open_journal(context).await?.claiming(args.who.claim);
     let row = find_run(&journal, &args.run).await?;
     let Known { state, plan, .. } = recall(&journal, &row.run).await?;
     let runbook = args.runbook.load(context)?;
@@ -110,7 +112,7 @@ pub async fn run(args: ReplanArgs, context: &Context) -> Result<Exit> {
     let operator = Arc::new(Terminal::new(context.ui.clone(), None));
     let mut engine = Engine::resume(world, operator, journal, &row.run, false).await?;
     let input = Input::Replan {
-        by: lease::holder(),
+        by: engine.by(),
         outline,
         plan: json,
     };

@@ -3,17 +3,18 @@
 use clap::Args;
 
 use super::reach::{Reached, reach, tell_here};
-use super::session::{RunArgs, find_run, open_journal};
+use super::session::{AsArgs, RunArgs, find_run, open_journal};
 use crate::commands::Context;
 use crate::error::{Exit, Result};
 use crate::rollout::journal::RequestKind;
-use crate::rollout::lease;
 use crate::rollout::machine::Input;
 
 #[derive(Debug, Args)]
 pub struct RequestArgs {
     #[command(flatten)]
     run: RunArgs,
+    #[command(flatten)]
+    who: AsArgs,
     /// Why, for the journal
     #[arg(long, value_name = "TEXT", default_value = "no reason given")]
     reason: String,
@@ -45,12 +46,12 @@ async fn request(
     args: RequestArgs,
     context: &Context,
 ) -> Result<Exit> {
-    let journal = open_journal(context).await?;
+    let journal = open_journal(context).await?.claiming(args.who.claim);
     let row = find_run(&journal, &args.run).await?;
     let done = match reach(context, journal, &row.run, kind, &args.reason, false).await? {
         Reached::ByDriver { holder } => format!("done by {holder}"),
         Reached::Here(mut engine) => {
-            let input = input(lease::holder(), args.reason);
+            let input = input(engine.by(), args.reason);
             tell_here(&mut engine, kind, input).await?;
             engine.leave().await;
             format!("run {}: {}", row.run, engine.state().status)

@@ -4,13 +4,12 @@ use clap::Args;
 
 use super::operator::Terminal;
 use super::reconcile::reconcile;
-use super::session::{AcceptArgs, RunArgs, drive, find_run, open_journal};
+use super::session::{AcceptArgs, AsArgs, RunArgs, drive, find_run, open_journal};
 use super::world::Live;
 use crate::commands::Context;
 use crate::error::{Exit, Result};
 use crate::rollout::engine::Engine;
 use crate::rollout::journal::{Journal, RunId};
-use crate::rollout::lease;
 use crate::rollout::machine::{Input, Status};
 
 #[derive(Debug, Args)]
@@ -27,13 +26,15 @@ pub struct ResumeArgs {
     run: RunArgs,
     #[command(flatten)]
     accept: AcceptArgs,
+    #[command(flatten)]
+    who: AsArgs,
     /// Approve the phase that the run waits for by its environment's name, instead of typing it
     #[arg(long, value_name = "ENVIRONMENT")]
     confirm: Option<String>,
 }
 
 pub async fn run(args: ResumeArgs, context: &Context) -> Result<Exit> {
-    let journal = open_journal(context).await?;
+    let journal = open_journal(context).await?.claiming(args.who.claim);
     let row = find_run(&journal, &args.run).await?;
     let mut engine = take_up(journal, &row.run, args.confirm, context).await?;
     reconcile(&mut engine, args.accept.accept_world.as_deref(), context).await?;
@@ -66,11 +67,8 @@ pub async fn go_on(engine: &mut Engine<Live, Terminal>) -> Result<()> {
         | Status::Aborted => false,
     };
     if waits {
-        engine
-            .tell(Input::Resume {
-                by: lease::holder(),
-            })
-            .await?;
+        let by = engine.by();
+        engine.tell(Input::Resume { by }).await?;
     }
     Ok(())
 }

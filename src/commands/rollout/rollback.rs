@@ -1,12 +1,11 @@
 use clap::Args;
 
 use super::reach::{Reached, reach, tell_here};
-use super::session::{RunArgs, drive, find_run, last_words, open_journal};
+use super::session::{AsArgs, RunArgs, drive, find_run, last_words, open_journal};
 use crate::commands::Context;
 use crate::error::{Exit, Result};
 use crate::rollout::engine::{Ending, Known, recall};
 use crate::rollout::journal::{Journal, RequestKind, RunId};
-use crate::rollout::lease;
 use crate::rollout::machine::{Input, Status};
 
 #[derive(Debug, Args)]
@@ -19,13 +18,15 @@ Example:
 pub struct RollbackArgs {
     #[command(flatten)]
     run: RunArgs,
+    #[command(flatten)]
+    who: AsArgs,
     /// Why, for the journal
     #[arg(long, value_name = "TEXT", default_value = "no reason given")]
     reason: String,
 }
 
 pub async fn run(args: RollbackArgs, context: &Context) -> Result<Exit> {
-    let journal = open_journal(context).await?;
+    let journal = open_journal(context).await?.claiming(args.who.claim);
     let row = find_run(&journal, &args.run).await?;
     let kind = RequestKind::Rollback;
     match reach(context, journal.clone(), &row.run, kind, &args.reason, true).await? {
@@ -37,7 +38,7 @@ pub async fn run(args: RollbackArgs, context: &Context) -> Result<Exit> {
             let already = engine.state().status == Status::RollingBack;
             if !already {
                 let input = Input::Rollback {
-                    by: lease::holder(),
+                    by: engine.by(),
                     why: args.reason,
                 };
                 tell_here(&mut engine, kind, input).await?;

@@ -3,14 +3,15 @@ use clap::Args;
 use super::operator::Terminal;
 use super::reconcile::reconcile;
 use super::resume::{go_on, take_up};
-use super::session::{AcceptArgs, RunbookArgs, drive_to_ending};
+use super::session::{
+    AcceptArgs, AsArgs, RunbookArgs, drive_to_ending, find_journal, make_journal,
+};
 use super::start::begin;
 use super::until::Until;
 use super::world::Live;
 use crate::commands::Context;
 use crate::error::{Exit, Result};
 use crate::rollout::engine::{Ending, Engine, recall};
-use crate::rollout::journal::Journal;
 use crate::runbook::plan::Plan;
 
 #[derive(Debug, Args)]
@@ -40,6 +41,8 @@ pub struct RunArgs {
     runbook: RunbookArgs,
     #[command(flatten)]
     accept: AcceptArgs,
+    #[command(flatten)]
+    who: AsArgs,
     /// Approve one phase, the first that is asked for, by its environment's name
     #[arg(long, value_name = "ENVIRONMENT")]
     confirm: Option<String>,
@@ -60,8 +63,8 @@ pub async fn run(args: RunArgs, context: &Context) -> Result<Exit> {
 /// The open run of the runbook, or a new one. What `--until` names is looked up first.
 async fn engine(args: RunArgs, context: &Context) -> Result<(Engine<Live, Terminal>, Until)> {
     let runbook = args.runbook.load(context)?;
-    let path = &context.settings.config.journal.path;
-    if let Some(journal) = Journal::open(path).await? {
+    if let Some(journal) = find_journal(context).await? {
+        let journal = journal.claiming(args.who.claim.clone());
         let mut runs = journal.runs().await?.into_iter();
         if let Some(open) = runs.find(|r| !r.closed && r.name == runbook.name) {
             let plan = recall(&journal, &open.run).await?.plan;
@@ -82,7 +85,7 @@ async fn engine(args: RunArgs, context: &Context) -> Result<(Engine<Live, Termin
     }
     let plan = Plan::resolve(&runbook, &context.settings, args.runbook.shorten_bakes)?;
     let until = Until::find(&args.until, Until::OF_RUN, &plan)?;
-    let journal = Journal::create(path).await?;
+    let journal = make_journal(context).await?.claiming(args.who.claim);
     let engine = begin(journal, plan, args.confirm, context).await?;
     Ok((engine, until))
 }
@@ -98,6 +101,7 @@ fn exit(ending: &Ending, until: Until) -> Exit {
         | Ending::Aborted
         | Ending::Paused(_)
         | Ending::Detached
+        | Ending::Unreachable { .. }
         | Ending::Fenced { .. } => false,
     };
     if waits && until == Until::Approval {

@@ -10,8 +10,9 @@ use super::operator::Terminal;
 use super::world::Live;
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
+use crate::pg::Database;
 use crate::rollout::engine::{Ending, Engine};
-use crate::rollout::journal::{Head, Journal, RunId, RunRow};
+use crate::rollout::journal::{Head, Journal, RunId, RunRow, mirrors_beside};
 use crate::rollout::machine::{PausedBy, State};
 use crate::runbook::model::Runbook;
 use crate::ui::printable;
@@ -30,6 +31,14 @@ pub struct AcceptArgs {
     /// Go on although the world is not as the journal says; the run's id
     #[arg(long, value_name = "RUN")]
     pub accept_world: Option<String>,
+}
+
+/// Who acts. The journal knows that by itself; this is only what they say.
+#[derive(Debug, Clone, Default, Args)]
+pub struct AsArgs {
+    /// Who you say you are: recorded as a claim, beside who the journal knows you to be
+    #[arg(long = "as", value_name = "NAME", value_parser = crate::rollout::person::parse_claim)]
+    pub claim: Option<String>,
 }
 
 /// Which runbook is meant.
@@ -59,15 +68,64 @@ pub fn load_runbook(named: Option<&Path>, context: &Context) -> Result<Runbook> 
 
 /// The journal; a missing one is an error that says how a run is begun.
 pub async fn open_journal(context: &Context) -> Result<Journal> {
-    let path = &context.settings.config.journal.path;
-    Journal::open(path).await?.ok_or_else(|| {
+    find_journal(context).await?.ok_or_else(|| {
+        let config = &context.settings.config.journal;
+        let place = match &config.database_url {
+            Some(_) => "that journal.database_url names".to_owned(),
+            None => config.path.display().to_string(),
+        };
         Problem::new(
             Exit::Config,
-            format!("opening the journal {}", path.display()),
+            format!("opening the journal {place}"),
             "there is none: no run was begun here",
         )
         .next("dbctl rollout start      begins one; or go to the folder (or pass the --config) where it was begun")
     })
+}
+
+/// The journal that the settings name, if it was made already.
+pub async fn find_journal(context: &Context) -> Result<Option<Journal>> {
+    match database_of_journal(context)? {
+        Some(database) => {
+            let journal = Journal::open_in(database).await.map_err(unreachable)?;
+            Ok(journal.map(|journal| journal.mirrored_in(mirrors(context))))
+        }
+        None => Journal::open(&context.settings.config.journal.path).await,
+    }
+}
+
+/// The journal that the settings name; made where it is not there.
+pub async fn make_journal(context: &Context) -> Result<Journal> {
+    match database_of_journal(context)? {
+        Some(database) => {
+            let journal = Journal::create_in(database).await.map_err(unreachable)?;
+            Ok(journal.mirrored_in(mirrors(context)))
+        }
+        None => Journal::create(&context.settings.config.journal.path).await,
+    }
+}
+
+/// Where this machine mirrors the runs that it drives for a journal in a database.
+pub fn mirrors(context: &Context) -> std::path::PathBuf {
+    mirrors_beside(&context.settings.config.journal.path)
+}
+
+fn database_of_journal(context: &Context) -> Result<Option<Database>> {
+    let config = &context.settings.config.journal;
+    Database::of_journal(config, &|weak| context.ui.warn(weak))
+}
+
+/// A journal in a database that does not answer leaves one way.
+fn unreachable(problem: Problem) -> Problem {
+    if problem.exit() != Exit::Unavailable {
+        return problem;
+    }
+    let before = problem.hint().map(|hint| format!("{hint}\n"));
+    let next = format!(
+        "{}dbctl rollout rollback --break-glass      goes back to memory/file without the journal",
+        before.unwrap_or_default()
+    );
+    problem.next(next)
 }
 
 /// The run that is meant: the named one, the open one, the newest.
@@ -85,7 +143,7 @@ pub async fn find_run(journal: &Journal, args: &RunArgs) -> Result<RunRow> {
         let known: Vec<&str> = runs.iter().take(5).map(|r| r.run.as_str()).collect();
         let problem = Problem::new(
             Exit::Usage,
-            format!("looking into the journal {}", journal.path().display()),
+            format!("looking into the journal {journal}"),
             cause,
         );
         if known.is_empty() {
@@ -203,6 +261,17 @@ pub fn last_words(ending: &Ending, run: &RunId, head: Head, state: &State) -> St
             "LEFT run {run} as it is; it does not advance by itself\n  {seen}\n  \
              next   dbctl rollout resume      goes on where it stands\n         \
              dbctl rollout rollback    goes back to memory/file\n{unwatched}"
+        ),
+        Ending::Unreachable { why } => format!(
+            "STOPPED run {run}: the journal is unreachable\n  {}\n  {seen}\n{}  \
+             next   dbctl rollout resume      once the journal answers again\n         \
+             dbctl rollout rollback --break-glass\n                                   \
+             goes back to memory/file without it\n",
+            printable(why),
+            match state.triggers_armed() {
+                true => "  NOBODY WATCHES: targets are switched, and no trigger is judged\n",
+                false => "",
+            }
         ),
         Ending::Fenced { holder } => format!(
             "FENCED run {run} is driven by {holder} now; this process stopped at once\n  \

@@ -2,9 +2,10 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::apart::lies_apart;
 use super::operator::Terminal;
 use super::plan::{Shown, show};
-use super::session::{RunbookArgs, drive};
+use super::session::{AsArgs, RunbookArgs, drive, make_journal};
 use super::world::Live;
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
@@ -24,6 +25,8 @@ Example:
 pub struct StartArgs {
     #[command(flatten)]
     runbook: RunbookArgs,
+    #[command(flatten)]
+    who: AsArgs,
     /// Approve the first phase by its environment's name, instead of typing it
     #[arg(long, value_name = "ENVIRONMENT")]
     confirm: Option<String>,
@@ -35,7 +38,7 @@ pub struct StartArgs {
 pub async fn run(args: StartArgs, context: &Context) -> Result<Exit> {
     let runbook = args.runbook.load(context)?;
     let plan = Plan::resolve(&runbook, &context.settings, args.runbook.shorten_bakes)?;
-    let journal = Journal::create(&context.settings.config.journal.path).await?;
+    let journal = make_journal(context).await?.claiming(args.who.claim);
     close_the_last(&journal, args.waive.as_ref(), context).await?;
     let engine = begin(journal, plan, args.confirm, context).await?;
     drive(engine, context).await
@@ -48,6 +51,7 @@ pub async fn begin(
     confirm: Option<String>,
     context: &Context,
 ) -> Result<Engine<Live, Terminal>> {
+    lies_apart(&journal, &plan, context).await?;
     context
         .ui
         .status(show(&Shown::of(&plan), &context.ui).trim_end());
@@ -87,7 +91,7 @@ async fn close_the_last(journal: &Journal, waive: Option<&RunId>, context: &Cont
     let world = Arc::new(Live::new(context)?);
     let operator = Arc::new(Terminal::new(context.ui.clone(), None));
     let mut engine = Engine::resume(world, operator, journal.clone(), &last.run, false).await?;
-    let by = crate::rollout::lease::holder();
+    let by = engine.by();
     engine.tell(Input::Waive { by }).await?;
     engine.leave().await;
     Ok(())

@@ -7,13 +7,13 @@ use clap::builder::NonEmptyStringValueParser;
 
 use super::operator::Terminal;
 use super::reconcile::reconcile;
-use super::session::{AcceptArgs, RunArgs, drive, find_run, open_journal};
+use super::session::{AcceptArgs, AsArgs, RunArgs, drive, find_run, open_journal};
 use super::world::Live;
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
 use crate::rollout::engine::{Engine, Known, recall};
 use crate::rollout::journal::RunId;
-use crate::rollout::lease::{self, Held};
+use crate::rollout::lease::Held;
 use crate::rollout::machine::{Input, Part, Progress, State};
 use crate::runbook::model::StepKind;
 use crate::runbook::plan::{Plan, Planned};
@@ -33,6 +33,8 @@ pub struct TakeoverArgs {
     run: RunArgs,
     #[command(flatten)]
     accept: AcceptArgs,
+    #[command(flatten)]
+    who: AsArgs,
     /// The run's id, instead of typing it
     #[arg(long, value_name = "RUN")]
     confirm: Option<String>,
@@ -42,7 +44,7 @@ pub struct TakeoverArgs {
 }
 
 pub async fn run(args: TakeoverArgs, context: &Context) -> Result<Exit> {
-    let journal = open_journal(context).await?;
+    let journal = open_journal(context).await?.claiming(args.who.claim);
     let row = find_run(&journal, &args.run).await?;
     let Known { state, plan, .. } = recall(&journal, &row.run).await?;
     if state.is_closed() {
@@ -77,7 +79,7 @@ pub async fn run(args: TakeoverArgs, context: &Context) -> Result<Exit> {
     let operator = Arc::new(Terminal::new(context.ui.clone(), None));
     let mut engine = Engine::resume(world, operator, journal, &row.run, true).await?;
     if let Some(text) = args.note {
-        let by = lease::holder();
+        let by = engine.by();
         // If somebody took it from us at once, driving says so.
         engine.tell(Input::Note { by, text }).await?;
     }

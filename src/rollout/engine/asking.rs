@@ -2,14 +2,13 @@
 
 use super::outside::Asked;
 use super::{Ending, Engine};
-use crate::rollout::lease;
 use crate::rollout::machine::{Answer, Input, Part, Status};
 use crate::rollout::ports::{Operator, Said, World};
 
 impl<W: World, O: Operator> Engine<W, O> {
     /// What a person's answer comes to: an input, or leaving.
     pub(super) fn said(&self, (asked, said): (Asked, Said)) -> Option<Result<Input, Ending>> {
-        let by = lease::holder();
+        let by = self.by();
         let leave = match asked {
             Asked::Approval { phase } => Ending::AwaitingApproval { phase },
             Asked::Answer { step } if step.part == Part::Afterwards => Ending::RolledBack,

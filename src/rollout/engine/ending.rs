@@ -23,6 +23,10 @@ pub enum Ending {
     },
     /// The driver left; the run stays as it is.
     Detached,
+    /// The journal gave no sign for so long that somebody else may have the lease.
+    Unreachable {
+        why: String,
+    },
     /// Somebody else drives now.
     Fenced {
         holder: String,
@@ -42,6 +46,7 @@ impl Ending {
                 Exit::AwaitingApproval
             }
             Ending::Detached => Exit::Interrupted,
+            Ending::Unreachable { .. } => Exit::Unavailable,
             Ending::Fenced { .. } => Exit::LeaseHeld,
         }
     }

@@ -8,6 +8,7 @@
 mod asking;
 mod ending;
 mod looks;
+mod mirroring;
 mod outside;
 mod record;
 mod replay;
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::journal::{Head, Journal, RunId};
+use super::journal::{Cause, Head, Journal, Mirror, RunId};
 use super::lease::{self, Lease, Taken};
 use super::machine::{Class, Effect, Event, Input, Part, Refusal, State, Status, StepRef, decide};
 use super::outline::outline;
@@ -28,7 +29,7 @@ pub use ending::Ending;
 pub use replay::{Known, recall, replay};
 
 pub use outside::now_ms;
-use outside::{Asked, Outside, Ran, Running, every, join, join_asking, join_running, to_input};
+use outside::{Asked, Outside, Ran, Running, every, join, join_asking, join_running};
 
 /// How often requests of other operators are looked for.
 const REQUESTS_EVERY: Duration = Duration::from_millis(200);
@@ -46,6 +47,11 @@ pub struct Engine<W, O> {
     known: Known,
     /// The phase after which driving ends, if it does before the run does.
     until: Option<usize>,
+    /// The journal did not answer the last time.
+    unheard: bool,
+    mirror: Option<Mirror>,
+    /// The mirror could not be written the last time.
+    unmirrored: bool,
 }
 
 impl<W: World, O: Operator> Engine<W, O> {
@@ -57,9 +63,9 @@ impl<W: World, O: Operator> Engine<W, O> {
         plan: Plan,
     ) -> Result<Self> {
         let json = plan.to_json();
-        let holder = lease::holder();
+        let holder = journal.person().holder();
         let event = Event::Started {
-            by: holder.clone(),
+            by: journal.person().to_string(),
             outline: outline(&plan, &Plan::hash(&json)),
             plan: json,
         };
@@ -75,14 +81,19 @@ impl<W: World, O: Operator> Engine<W, O> {
             .await?;
         let known = Known::from(&entry)?;
         operator.recorded(&entry, &known.state, &known.plan);
-        Ok(Self {
+        let mut engine = Self {
             world,
             operator,
             journal,
             lease,
             known,
             until: None,
-        })
+            unheard: false,
+            mirror: None,
+            unmirrored: false,
+        };
+        engine.mirror(&entry).await;
+        Ok(engine)
     }
 
     /// Takes an existing run over; what was in flight is in doubt from here on. `force` takes
@@ -94,7 +105,7 @@ impl<W: World, O: Operator> Engine<W, O> {
         run: &RunId,
         force: bool,
     ) -> Result<Self> {
-        let holder = lease::holder();
+        let holder = journal.person().holder();
         let lease = match journal.take(run, &holder, lease::TTL, force).await? {
             Taken::Ours(lease) => lease,
             Taken::Held(held) => {
@@ -123,13 +134,22 @@ impl<W: World, O: Operator> Engine<W, O> {
             lease,
             known,
             until: None,
+            unheard: false,
+            mirror: None,
+            unmirrored: false,
         };
-        engine.input(Input::TakeOver { by: holder }).await?;
+        let by = engine.by();
+        engine.input(Input::TakeOver { by }).await?;
         Ok(engine)
     }
 
     pub fn run(&self) -> &RunId {
         self.lease.run()
+    }
+
+    /// Who drives, as events name them.
+    pub fn by(&self) -> String {
+        self.journal.person().to_string()
     }
 
     pub fn state(&self) -> &State {
@@ -175,7 +195,11 @@ impl<W: World, O: Operator> Engine<W, O> {
         let ending = self.drive_loop(&mut outside, interrupt).await;
         outside.stop_all().await;
         self.tend_once_more().await;
-        self.leave().await;
+        match ending {
+            // It would not hear that either.
+            Ok(Ending::Unreachable { .. }) => {}
+            Ok(_) | Err(_) => self.leave().await,
+        }
         ending
     }
 
@@ -224,6 +248,9 @@ impl<W: World, O: Operator> Engine<W, O> {
                     None => continue,
                 },
                 _ = requests.tick() => {
+                    if self.unheard && let Some(ending) = self.renew().await? {
+                        return Ok(ending);
+                    }
                     if let Some(ending) = self.take_requests(outside).await? {
                         return Ok(ending);
                     }
@@ -354,7 +381,7 @@ impl<W: World, O: Operator> Engine<W, O> {
             Effect::AskPerson { step } => {
                 let operator = self.operator.clone();
                 let planned = self.job(step, 0).planned().clone();
-                let agreed = Agreed::of(&self.known.state, step, &lease::holder());
+                let agreed = Agreed::of(&self.known.state, step, &self.by());
                 let task = tokio::spawn(async move { operator.answer(planned, agreed).await });
                 outside.asking = Some((Asked::Answer { step }, task));
             }
@@ -392,47 +419,6 @@ impl<W: World, O: Operator> Engine<W, O> {
             "finishing the step under way, then leaving; Ctrl-C again leaves now (the step is then in doubt)",
         );
         None
-    }
-
-    async fn renew(&self) -> Result<Option<Ending>> {
-        if self.journal.renew(&self.lease).await? {
-            return Ok(None);
-        }
-        let held = self.journal.holder(self.run()).await?;
-        Ok(Some(Ending::Fenced {
-            holder: held.map_or_else(|| "somebody else".into(), |h| h.holder),
-        }))
-    }
-
-    async fn take_requests(&mut self, outside: &mut Outside) -> Result<Option<Ending>> {
-        for request in self.journal.requests(self.run()).await? {
-            let input = match to_input(&request, &self.known.state) {
-                Ok(input) => input,
-                Err(why) => {
-                    self.journal.answer(request.id, &why).await?;
-                    continue;
-                }
-            };
-            match decide(&self.known.state, now_ms(), input) {
-                Ok(decision) => {
-                    let ending = self.record(&decision).await?;
-                    // Fenced: it is for whoever drives now, and not ours to answer.
-                    if ending.is_some() {
-                        return Ok(ending);
-                    }
-                    self.journal.answer(request.id, "done").await?;
-                    self.operator
-                        .note(&format!("{} by {}", request.kind.as_str(), request.by));
-                    self.stop_what_is_over(outside).await;
-                }
-                Err(refusal) => {
-                    self.journal
-                        .answer(request.id, &refusal.to_string())
-                        .await?
-                }
-            }
-        }
-        Ok(None)
     }
 
     async fn take_look(
@@ -476,8 +462,12 @@ impl<W: World, O: Operator> Engine<W, O> {
 
     /// An input that is refused is about something that is over: it changes nothing.
     async fn input(&mut self, input: Input) -> Result<Option<Ending>> {
+        let cause = match record::is_word(&input) {
+            true => Cause::Person,
+            false => Cause::Driver,
+        };
         match decide(&self.known.state, now_ms(), input) {
-            Ok(decision) => self.record(&decision).await,
+            Ok(decision) => self.record_by(&decision, cause).await,
             Err(_) => Ok(None),
         }
     }

@@ -108,6 +108,9 @@ pub struct Record {
     pub holder: String,
     /// The fencing token of the lease under which it was written.
     pub token: u64,
+    /// What the person whom the event is by says of themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<String>,
     pub event: Event,
 }
 
@@ -121,6 +124,14 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// The chain's end before it.
+    pub fn after(&self) -> Head {
+        Head {
+            seq: self.record.seq - 1,
+            hash: self.prev,
+        }
+    }
+
     /// The chain's end, were this its last entry.
     pub fn head(&self) -> Head {
         Head {

@@ -1,7 +1,7 @@
 //! Reading a run: whole, or from its newest checkpoint on.
 
+use super::Journal;
 use super::chain::{self, Broken, CHECKPOINT_EVERY, Entry, RunId};
-use super::sqlite::Journal;
 use crate::error::{Exit, Problem, Result};
 use crate::rollout::machine::Event;
 
@@ -59,10 +59,7 @@ impl Journal {
     fn broken(&self, run: &RunId, broken: &Broken) -> Problem {
         Problem::new(
             Exit::JournalBroken,
-            format!(
-                "checking run {run} in the journal {}",
-                self.path().display()
-            ),
+            format!("checking run {run} in the journal {self}"),
             broken,
         )
         .next(

@@ -47,8 +47,17 @@ pub struct Request {
     pub id: i64,
     pub kind: RequestKind,
     pub by: String,
+    /// What they say of themselves.
+    pub claim: Option<String>,
     /// The reason, the note; for an approval and an answer the JSON of what it is about.
     pub detail: String,
+}
+
+impl RequestKind {
+    /// The kind that a store calls `name`.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
 }
 
 /// What an approval of a phase is about.

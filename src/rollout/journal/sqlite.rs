@@ -10,13 +10,14 @@ use sqlx::sqlite::{
 };
 use sqlx::{Row as _, Sqlite, Transaction};
 
-use super::chain::{self, Entry, Head, Record, RunId};
+use super::chain::{self, Entry, RunId};
 use super::request::{Request, RequestKind};
+use super::{AppendError, DONE, Place, RunRow, already_open, millis, place, signed, unsigned};
 use crate::error::{Chain, Exit, Problem, Result};
 use crate::rollout::lease::{Held, Lease, Taken};
-use crate::rollout::machine::Event;
+use crate::rollout::person::Person;
 
-/// Version 1 of the tables. The triggers make the events append-only for everybody who goes
+/// The tables of version 2. The triggers make the events append-only for everybody who goes
 /// through SQL; the chain shows what goes around it.
 const SCHEMA: &str = "
 CREATE TABLE runs (
@@ -49,11 +50,18 @@ CREATE TABLE requests (
     run     TEXT NOT NULL REFERENCES runs (run),
     kind    TEXT NOT NULL,
     by_whom TEXT NOT NULL,
+    claim   TEXT,
     detail  TEXT NOT NULL,
     made_ms INTEGER NOT NULL,
     answer  TEXT
 ) STRICT;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
+";
+
+/// From version 1, which knew no claims.
+const FROM_VERSION_1: &str = "
+ALTER TABLE requests ADD COLUMN claim TEXT;
+PRAGMA user_version = 2;
 ";
 
 /// How often, and how soon, a journal is opened again that somebody else is just making.
@@ -65,41 +73,12 @@ const NOW: &str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
 
 /// A journal file.
 #[derive(Debug, Clone)]
-pub struct Journal {
+pub(super) struct SqliteStore {
     pool: SqlitePool,
     path: PathBuf,
 }
 
-/// A run as the journal lists it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunRow {
-    pub run: RunId,
-    /// The runbook's name.
-    pub name: String,
-    pub opened_ms: u64,
-    pub closed: bool,
-}
-
-/// Why an entry was not appended. Nothing was written.
-#[derive(Debug)]
-pub enum AppendError {
-    /// Somebody else drives the run now; the token has moved on.
-    Fenced {
-        holder: String,
-        token: u64,
-    },
-    /// Another entry took the place.
-    Conflict,
-    Failed(Problem),
-}
-
-impl From<Problem> for AppendError {
-    fn from(problem: Problem) -> Self {
-        AppendError::Failed(problem)
-    }
-}
-
-impl Journal {
+impl SqliteStore {
     /// Opens the file, and creates it (0600, in a folder of its own closed to others).
     pub async fn create(path: &Path) -> Result<Self> {
         let doing = || format!("opening the journal {}", path.display());
@@ -153,8 +132,8 @@ impl Journal {
             .await
             .map_err(|e| self.problem("opening", &e))?;
         match version {
-            1 => return Ok(()),
-            0 => {}
+            2 => return Ok(()),
+            0 | 1 => {}
             newer => {
                 return Err(self
                     .note(
@@ -170,8 +149,13 @@ impl Journal {
             .fetch_one(&mut *tx)
             .await
             .map_err(|e| self.problem("opening", &e))?;
-        if version == 0 {
-            sqlx::raw_sql(SCHEMA)
+        let due = match version {
+            0 => Some(SCHEMA),
+            1 => Some(FROM_VERSION_1),
+            _ => None,
+        };
+        if let Some(sql) = due {
+            sqlx::raw_sql(sql)
                 .execute(&mut *tx)
                 .await
                 .map_err(|e| self.problem("opening", &e))?;
@@ -210,7 +194,6 @@ impl Journal {
         Problem::new(Exit::Failed, doing, cause)
     }
 
-    /// All runs, newest first.
     pub async fn runs(&self) -> Result<Vec<RunRow>> {
         let rows = sqlx::query(
             "SELECT run, name, opened_ms, closed FROM runs ORDER BY opened_ms DESC, rowid DESC",
@@ -231,7 +214,6 @@ impl Journal {
         })
     }
 
-    /// The number of a run's newest event; cheaper than [`Journal::entries`].
     pub async fn newest(&self, run: &RunId) -> Result<u64> {
         let newest = sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM events WHERE run = ?")
             .bind(run.as_str())
@@ -240,8 +222,7 @@ impl Journal {
         Ok(unsigned(newest))
     }
 
-    /// The stored rows of a run whose numbers are in `from..=to`, in order; nothing is checked.
-    pub(super) async fn rows(&self, run: &RunId, from: u64, to: u64) -> Result<Vec<chain::Row>> {
+    pub async fn rows(&self, run: &RunId, from: u64, to: u64) -> Result<Vec<chain::Row>> {
         let rows = sqlx::query(
             "SELECT seq, body, prev, hash FROM events
              WHERE run = ? AND seq BETWEEN ? AND ? ORDER BY seq",
@@ -263,78 +244,51 @@ impl Journal {
         Ok(rows.iter().map(row).collect())
     }
 
-    /// Writes the first event of a new run and takes its lease. Refused while another run is open.
-    pub async fn start(
-        &self,
-        run: &RunId,
-        name: &str,
-        holder: &str,
-        ttl: Duration,
-        at_ms: u64,
-        event: Event,
-    ) -> Result<(Lease, Entry)> {
+    pub async fn start(&self, name: &str, ttl: Duration, entry: &Entry) -> Result<Lease> {
         let act = "starting a run in";
         let failed = |e: sqlx::Error| self.problem(act, &e);
+        let (run, holder) = (&entry.record.run, &entry.record.holder);
         let mut tx = self.begin(act).await?;
         let open = sqlx::query("SELECT run, name, opened_ms, closed FROM runs WHERE closed = 0")
             .fetch_optional(&mut *tx)
             .await
             .map_err(failed)?;
         if let Some(row) = open {
-            let other = self.run_row(&row)?;
-            return Err(self
-                .note(
-                    act,
-                    format!("run {} ({}) is not finished", other.run, other.name),
-                )
-                .with_exit(Exit::LeaseHeld)
-                .next("dbctl rollout status      shows where it stands and what may be done"));
+            let doing = format!("{act} the journal {self}");
+            return Err(already_open(doing, &self.run_row(&row)?));
         }
         sqlx::query("INSERT INTO runs (run, name, opened_ms, closed) VALUES (?, ?, ?, 0)")
             .bind(run.as_str())
             .bind(name)
-            .bind(signed(at_ms))
+            .bind(signed(entry.record.at_ms))
             .execute(&mut *tx)
             .await
             .map_err(failed)?;
         let before = std::time::Instant::now();
         let sql = format!(
-            "INSERT INTO leases (run, holder, token, expires_ms) VALUES (?, ?, 1, {NOW} + ?)"
+            "INSERT INTO leases (run, holder, token, expires_ms) VALUES (?, ?, ?, {NOW} + ?)"
         );
         sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(run.as_str())
             .bind(holder)
+            .bind(signed(entry.record.token))
             .bind(millis(ttl))
             .execute(&mut *tx)
             .await
             .map_err(failed)?;
-        let record = Record {
-            run: run.clone(),
-            seq: 1,
-            at_ms,
-            holder: holder.to_owned(),
-            token: 1,
-            event,
-        };
-        let entry = chain::seal(record, chain::Hash::ZERO);
-        insert(&mut tx, &entry).await.map_err(failed)?;
+        insert(&mut tx, entry).await.map_err(failed)?;
         tx.commit().await.map_err(failed)?;
-        Ok((
-            Lease::new(run.clone(), holder.to_owned(), 1, ttl, before),
-            entry,
-        ))
+        let token = entry.record.token;
+        Ok(Lease::new(run.clone(), holder.clone(), token, ttl, before))
     }
 
-    /// Appends behind `head` under `lease`. The token is checked in the same transaction, so a
-    /// driver that was overtaken cannot write (P4). `closed` is whether the run is over then.
     pub async fn append(
         &self,
         lease: &Lease,
-        head: Head,
-        at_ms: u64,
-        event: Event,
+        entry: &Entry,
         closed: bool,
-    ) -> Result<Entry, AppendError> {
+        answers: Option<i64>,
+    ) -> Result<(), AppendError> {
         let act = "writing to";
         let failed = |e: sqlx::Error| AppendError::Failed(self.problem(act, &e));
         let mut tx = self.begin(act).await?;
@@ -350,24 +304,30 @@ impl Journal {
                 token: token.unwrap_or(0),
             });
         }
-        let last: Option<i64> = sqlx::query_scalar("SELECT max(seq) FROM events WHERE run = ?")
-            .bind(lease.run().as_str())
-            .fetch_one(&mut *tx)
-            .await
-            .map_err(failed)?;
-        if last.map(unsigned) != Some(head.seq) {
-            return Err(AppendError::Conflict);
+        let last =
+            sqlx::query("SELECT seq, hash FROM events WHERE run = ? ORDER BY seq DESC LIMIT 1")
+                .bind(lease.run().as_str())
+                .fetch_optional(&mut *tx)
+                .await
+                .map_err(failed)?;
+        let last = last.map(|row| (unsigned(row.get("seq")), row.get("hash")));
+        match place(self, entry, last)? {
+            Place::Taken => return Ok(()),
+            Place::Free => {}
         }
-        let record = Record {
-            run: lease.run().clone(),
-            seq: head.seq + 1,
-            at_ms,
-            holder: lease.holder().to_owned(),
-            token: lease.token(),
-            event,
-        };
-        let entry = chain::seal(record, head.hash);
-        insert(&mut tx, &entry).await.map_err(failed)?;
+        insert(&mut tx, entry).await.map_err(failed)?;
+        if let Some(id) = answers {
+            let answered =
+                sqlx::query("UPDATE requests SET answer = ? WHERE id = ? AND answer IS NULL")
+                    .bind(DONE)
+                    .bind(id)
+                    .execute(&mut *tx)
+                    .await
+                    .map_err(failed)?;
+            if answered.rows_affected() == 0 {
+                return Err(AppendError::Withdrawn);
+            }
+        }
         sqlx::query("UPDATE runs SET closed = ? WHERE run = ? AND closed <> ?")
             .bind(closed)
             .bind(lease.run().as_str())
@@ -375,12 +335,73 @@ impl Journal {
             .execute(&mut *tx)
             .await
             .map_err(failed)?;
-        tx.commit().await.map_err(failed)?;
-        Ok(entry)
+        tx.commit().await.map_err(failed)
     }
 
-    /// Takes the lease if it is free: expired by the store's clock, given back, or (with `force`)
-    /// taken from whoever holds it. The token rises each time.
+    /// Writes entries of another journal's run as they are, behind those that are here already;
+    /// the lease is free then, by the highest token that they name.
+    pub async fn copy(
+        &self,
+        run: &RunId,
+        name: &str,
+        rows: &[chain::Row],
+        closed: bool,
+    ) -> Result<()> {
+        let act = "copying a run into";
+        let failed = |e: sqlx::Error| self.problem(act, &e);
+        let mut tx = self.begin(act).await?;
+        let last: i64 =
+            sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM events WHERE run = ?")
+                .bind(run.as_str())
+                .fetch_one(&mut *tx)
+                .await
+                .map_err(failed)?;
+        // Another process of this machine may have copied some of them.
+        let missing = rows.iter().filter(|(seq, ..)| *seq > unsigned(last));
+        for (number, (seq, body, prev, hash)) in missing.enumerate() {
+            let record: super::Record = serde_json::from_str(body)
+                .map_err(|e| self.note(act, format!("event {seq} cannot be read: {e}")))?;
+            if *seq != unsigned(last) + 1 + number as u64 {
+                return Err(self.note(act, format!("event {seq} does not follow the last one")));
+            }
+            sqlx::query(
+                "INSERT OR IGNORE INTO runs (run, name, opened_ms, closed) VALUES (?, ?, ?, 0)",
+            )
+            .bind(run.as_str())
+            .bind(name)
+            .bind(signed(record.at_ms))
+            .execute(&mut *tx)
+            .await
+            .map_err(failed)?;
+            sqlx::query(
+                "INSERT INTO leases (run, holder, token, expires_ms) VALUES (?1, ?2, ?3, 0)
+                 ON CONFLICT (run) DO UPDATE SET holder = ?2, token = max(token, ?3), expires_ms = 0",
+            )
+            .bind(run.as_str())
+            .bind(&record.holder)
+            .bind(signed(record.token))
+            .execute(&mut *tx)
+            .await
+            .map_err(failed)?;
+            sqlx::query("INSERT INTO events (run, seq, body, prev, hash) VALUES (?, ?, ?, ?, ?)")
+                .bind(run.as_str())
+                .bind(signed(*seq))
+                .bind(body)
+                .bind(prev.as_slice())
+                .bind(hash.as_slice())
+                .execute(&mut *tx)
+                .await
+                .map_err(failed)?;
+        }
+        sqlx::query("UPDATE runs SET closed = ? WHERE run = ?")
+            .bind(closed)
+            .bind(run.as_str())
+            .execute(&mut *tx)
+            .await
+            .map_err(failed)?;
+        tx.commit().await.map_err(failed)
+    }
+
     pub async fn take(
         &self,
         run: &RunId,
@@ -413,7 +434,6 @@ impl Journal {
         }
     }
 
-    /// Who holds the lease of a run, if it has not expired.
     pub async fn holder(&self, run: &RunId) -> Result<Option<Held>> {
         let sql = format!(
             "SELECT holder, token, expires_ms - {NOW} AS left_ms FROM leases WHERE run = ? AND expires_ms > {NOW}"
@@ -430,7 +450,6 @@ impl Journal {
         }))
     }
 
-    /// Extends a lease; false when it is not ours any more.
     pub async fn renew(&self, lease: &Lease) -> Result<bool> {
         let before = std::time::Instant::now();
         let sql = format!("UPDATE leases SET expires_ms = {NOW} + ? WHERE run = ? AND token = ?");
@@ -448,7 +467,6 @@ impl Journal {
         Ok(ours)
     }
 
-    /// Gives a lease back, so that the next driver need not wait for its expiry.
     pub async fn release(&self, lease: &Lease) -> Result<()> {
         sqlx::query("UPDATE leases SET expires_ms = 0 WHERE run = ? AND token = ?")
             .bind(lease.run().as_str())
@@ -459,70 +477,101 @@ impl Journal {
             .map_err(|e| self.problem("giving back the lease in", &e))
     }
 
-    /// Leaves a request for whoever drives the run.
     pub async fn request(
         &self,
         run: &RunId,
         kind: RequestKind,
-        by: &str,
+        by: &Person,
         detail: &str,
     ) -> Result<i64> {
         let sql = format!(
-            "INSERT INTO requests (run, kind, by_whom, detail, made_ms) VALUES (?, ?, ?, ?, {NOW}) RETURNING id"
+            "INSERT INTO requests (run, kind, by_whom, claim, detail, made_ms)
+             VALUES (?, ?, ?, ?, ?, {NOW}) RETURNING id"
         );
         sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
             .bind(run.as_str())
             .bind(kind.as_str())
-            .bind(by)
+            .bind(by.to_string())
+            .bind(by.claim())
             .bind(detail)
             .fetch_one(&self.pool)
             .await
             .map_err(|e| self.problem("leaving a request in", &e))
     }
 
-    /// Requests that nobody answered, oldest first.
     pub async fn requests(&self, run: &RunId) -> Result<Vec<Request>> {
-        let rows = sqlx::query("SELECT id, kind, by_whom, detail FROM requests WHERE run = ? AND answer IS NULL ORDER BY id")
-            .bind(run.as_str())
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|e| self.problem("reading", &e))?;
+        let rows = sqlx::query(
+            "SELECT id, kind, by_whom, claim, detail FROM requests
+             WHERE run = ? AND answer IS NULL ORDER BY id",
+        )
+        .bind(run.as_str())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|e| self.problem("reading", &e))?;
         rows.iter()
             .map(|row| {
-                let kind: String = row.get("kind");
                 Ok(Request {
                     id: row.get("id"),
-                    kind: RequestKind::ALL
-                        .into_iter()
-                        .find(|k| k.as_str() == kind)
-                        .ok_or_else(|| {
-                            self.note("reading", "it holds a request of an unknown kind")
-                        })?,
+                    kind: RequestKind::named(row.get("kind")).ok_or_else(|| {
+                        self.note("reading", "it holds a request of an unknown kind")
+                    })?,
                     by: row.get("by_whom"),
+                    claim: row.get("claim"),
                     detail: row.get("detail"),
                 })
             })
             .collect()
     }
 
-    /// Answers a request: `done`, or why not. The first answer stands.
-    pub async fn answer(&self, id: i64, answer: &str) -> Result<()> {
+    pub async fn refuse(&self, lease: &Lease, id: i64, why: &str) -> Result<bool> {
+        let act = "answering a request in";
+        let failed = |e: sqlx::Error| self.problem(act, &e);
+        let mut tx = self.begin(act).await?;
+        let ours: Option<i64> =
+            sqlx::query_scalar("SELECT token FROM leases WHERE run = ? AND token = ?")
+                .bind(lease.run().as_str())
+                .bind(signed(lease.token()))
+                .fetch_optional(&mut *tx)
+                .await
+                .map_err(failed)?;
+        if ours.is_none() {
+            return Ok(false);
+        }
         sqlx::query("UPDATE requests SET answer = ? WHERE id = ? AND answer IS NULL")
-            .bind(answer)
+            .bind(why)
+            .bind(id)
+            .execute(&mut *tx)
+            .await
+            .map_err(failed)?;
+        tx.commit().await.map_err(failed)?;
+        Ok(true)
+    }
+
+    pub async fn withdraw(&self, id: i64, why: &str) -> Result<Option<String>> {
+        let done = sqlx::query("UPDATE requests SET answer = ? WHERE id = ? AND answer IS NULL")
+            .bind(why)
             .bind(id)
             .execute(&self.pool)
             .await
-            .map(|_| ())
-            .map_err(|e| self.problem("answering a request in", &e))
+            .map_err(|e| self.problem("taking back a request in", &e))?;
+        match done.rows_affected() {
+            0 => self.answered(id).await,
+            _ => Ok(None),
+        }
     }
 
-    /// The answer to a request, once there is one.
     pub async fn answered(&self, id: i64) -> Result<Option<String>> {
         sqlx::query_scalar("SELECT answer FROM requests WHERE id = ?")
             .bind(id)
             .fetch_one(&self.pool)
             .await
             .map_err(|e| self.problem("reading", &e))
+    }
+}
+
+impl std::fmt::Display for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.path.display())
     }
 }
 
@@ -536,17 +585,4 @@ async fn insert(tx: &mut Transaction<'static, Sqlite>, entry: &Entry) -> sqlx::R
         .execute(&mut **tx)
         .await
         .map(|_| ())
-}
-
-/// SQLite has no unsigned integers; these are counters and times, far from either end.
-fn signed(n: u64) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
-}
-
-fn unsigned(n: i64) -> u64 {
-    u64::try_from(n).unwrap_or(0)
-}
-
-fn millis(d: Duration) -> i64 {
-    i64::try_from(d.as_millis()).unwrap_or(i64::MAX)
 }

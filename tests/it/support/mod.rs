@@ -6,4 +6,6 @@ pub mod migrations;
 pub mod pooler;
 pub mod postgres;
 pub mod programs;
+pub mod proxy;
 pub mod service;
+pub mod stores;
