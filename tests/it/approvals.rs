@@ -75,6 +75,21 @@ fn what_is_rejected_pauses_the_run_and_is_asked_again_after_a_resume() {
 }
 
 #[test]
+fn one_person_is_not_two() {
+    let dir = waiting("kind = \"approve\"\napprovals = 2");
+    let first = rollout(&dir, &["approve", "--confirm", "ready"]);
+    assert_eq!(first.code, 0, "{}", first.stderr);
+    let second = rollout(&dir, &["approve", "--confirm", "ready"]);
+    assert_eq!(second.code, 2, "{}", second.stderr);
+    assert!(
+        second.stderr.contains("another person must"),
+        "{}",
+        second.stderr
+    );
+    assert_eq!(rollout(&dir, &["resume"]).code, 10);
+}
+
+#[test]
 fn a_number_of_people_that_makes_no_sense_is_refused_with_its_place() {
     for number in ["0", "10", "\"two\""] {
         let dir = asking(&format!("kind = \"approve\"\napprovals = {number}"));

@@ -97,9 +97,17 @@ impl FromStr for Hash {
     }
 }
 
+/// How a record is written: [`Record`] as JSON, in this version of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Schema {
+    #[serde(rename = "dbctl.event/1")]
+    Event1,
+}
+
 /// What an entry says, before it is sealed. Its JSON is the body.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
+    pub schema: Schema,
     pub run: RunId,
     /// 1 for the first entry of a run.
     pub seq: u64,

@@ -25,7 +25,7 @@ use super::person::Person;
 use crate::error::{Exit, Problem, Result};
 use crate::pg::Database;
 
-pub use chain::{Broken, CHECKPOINT_EVERY, Entry, Hash, Head, Record, RunId, seal, verify};
+pub use chain::{Broken, CHECKPOINT_EVERY, Entry, Hash, Head, Record, RunId, Schema, seal, verify};
 pub use export::{export, import};
 pub use mirror::{Mirror, Standing, mirrored, mirrors_beside};
 use postgres::PostgresStore;
@@ -226,6 +226,7 @@ impl Journal {
         event: Event,
     ) -> Result<(Lease, Entry)> {
         let record = Record {
+            schema: Schema::Event1,
             run: run.clone(),
             seq: 1,
             at_ms,
@@ -366,6 +367,7 @@ const WITHDRAWN: &str = "nobody took it in time";
 
 fn sealed(lease: &Lease, head: Head, at_ms: u64, claim: Option<String>, event: Event) -> Entry {
     let record = Record {
+        schema: Schema::Event1,
         run: lease.run().clone(),
         seq: head.seq + 1,
         at_ms,
