@@ -1,6 +1,7 @@
 //! Carry-over: taking live state across a switch, both ways, and the rollback kit.
 
 pub mod client;
+pub mod driver;
 pub mod kit;
 pub mod merge;
 pub mod over;

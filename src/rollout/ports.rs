@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::journal::Entry;
+use super::journal::{Entry, RunId};
 use super::machine::{Found, Outcome, Part, Reading, State, StepRef};
 use crate::runbook::plan::{Phase, Plan, Planned, TargetRef};
 
@@ -101,6 +101,16 @@ pub struct Fired {
 
 /// Effects, probes and looks.
 pub trait World: Send + Sync + 'static {
+    /// From here on this process drives the run: no earlier driver may reach a target any more.
+    /// Says where that could not be had.
+    fn take(
+        &self,
+        plan: Arc<Plan>,
+        run: &RunId,
+        token: u64,
+        holder: &str,
+    ) -> impl Future<Output = Vec<String>> + Send;
+
     /// Does the step. Never panics; an effect that may or may not have happened is
     /// [`Outcome::Unknown`]. Dropping the future stops it at the next safe point.
     fn perform(&self, job: Job) -> impl Future<Output = Done> + Send;

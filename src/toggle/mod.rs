@@ -188,8 +188,21 @@ async fn set_one(
 ) -> (Result<FileSays>, Duration) {
     let began = Instant::now();
     let (target, toggles) = (member.target.clone(), toggles.clone());
+    let driver = member.driver.clone();
+    let going_back = toggles.values().all(|mode| *mode != Mode::Postgres);
+    // Gone as soon as nobody waits any more, so that a thread that comes late changes nothing: the
+    // run may have turned back meanwhile.
+    let wanted = Arc::new(());
+    let still_wanted = Arc::downgrade(&wanted);
     // A file system that hangs holds up its own target only.
     let writing = tokio::task::spawn_blocking(move || {
+        // Kept until all is written: whoever overtakes this driver comes before it or after.
+        let _passed = driver
+            .map(|driver| driver.pass(&target.state_dir, going_back))
+            .transpose()?;
+        if still_wanted.strong_count() == 0 {
+            return Err(too_late(&target));
+        }
         if let Some(snapshot) = placing {
             kit::place(&target.state_dir, &snapshot)?;
         }
@@ -199,6 +212,7 @@ async fn set_one(
         Ok(done) => done.unwrap_or_else(|e| Err(restart::broken(&member.target.name, &e))),
         Err(_) => Err(hangs(member)),
     };
+    drop(wanted);
     let took = began.elapsed();
     if result.is_ok() {
         tell(Progress::Set {
@@ -207,6 +221,11 @@ async fn set_one(
         });
     }
     (result, took)
+}
+
+fn too_late(target: &Target) -> Problem {
+    let doing = format!("setting the toggles of {}", target.name);
+    Problem::new(Exit::Interrupted, doing, "nobody waits for it any more")
 }
 
 fn hangs(member: &Member) -> Problem {

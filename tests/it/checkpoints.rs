@@ -17,6 +17,10 @@ use serde_json::Value;
 struct Nothing;
 
 impl World for Nothing {
+    async fn take(&self, _: Arc<Plan>, _: &RunId, _: u64, _: &str) -> Vec<String> {
+        Vec::new()
+    }
+
     async fn perform(&self, _: Job) -> Done {
         Done {
             outcome: Outcome::Succeeded,
@@ -70,12 +74,17 @@ env   = \"staging\"
 ```
 ";
 
-fn plan(dir: &Path) -> Plan {
-    let settings = dir.join("dbctl.toml");
-    std::fs::write(&settings, "[environments.staging]\n").expect("written");
-    let file = settings.to_str().expect("UTF-8");
+/// The settings in a file, as a command resolves them.
+pub fn settings(file: &Path) -> Settings {
+    let file = file.to_str().expect("UTF-8");
     let cli = Cli::try_parse_from(["dbctl", "--config", file, "rollout"]).expect("a command line");
-    let settings = Settings::load(&cli.global).expect("settings");
+    Settings::load(&cli.global).expect("settings")
+}
+
+fn plan(dir: &Path) -> Plan {
+    let file = dir.join("dbctl.toml");
+    std::fs::write(&file, "[environments.staging]\n").expect("written");
+    let settings = settings(&file);
     let runbook = dbctl::runbook::parse(Path::new("cutover.md"), RUNBOOK).expect("a runbook");
     Plan::resolve(&runbook, &settings, None).expect("a plan")
 }

@@ -6,6 +6,7 @@
 mod parts;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ use self::parts::{
 };
 use super::client::ServiceClient;
 use super::contract::{Imported, Snapshot};
+use super::driver::Driver;
 use super::kit::Kit;
 use super::merge::{Counts, merge, with_margin};
 use super::postgres;
@@ -42,6 +44,8 @@ pub struct Fleet {
 pub struct Member {
     pub target: Target,
     pub client: ServiceClient,
+    /// On whose behalf it is changed; none by hand.
+    pub driver: Option<Arc<Driver>>,
 }
 
 impl Fleet {
@@ -54,6 +58,7 @@ impl Fleet {
             .map(|(target, client)| Member {
                 target: (*target).clone(),
                 client,
+                driver: None,
             })
             .collect();
         Ok(Self { members })
@@ -62,6 +67,14 @@ impl Fleet {
     /// Every target of `env`.
     pub fn everyone(env: &Environment) -> Result<Self> {
         Self::new(env, &env.select(&[])?)
+    }
+
+    /// The same, changed on behalf of a driver: no longer once somebody else drives.
+    pub fn driven_by(mut self, driver: Option<&Arc<Driver>>) -> Self {
+        for member in &mut self.members {
+            member.driver = driver.cloned();
+        }
+        self
     }
 
     pub fn members(&self) -> &[Member] {

@@ -139,8 +139,8 @@ fn write_facts(
          nothing is blindly repeated",
     )?;
     if held.is_some() {
-        let wakes = "a driver that hangs may still set the toggle that it was about to set: end it \
-                     if you can";
+        let wakes = "a driver that hangs changes no toggle when it wakes; a restart that it was \
+                     about to ask for it may still ask for: end it if you can";
         out.hanging("  - ", wakes)?;
     }
     Ok(())

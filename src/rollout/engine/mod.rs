@@ -93,6 +93,7 @@ impl<W: World, O: Operator> Engine<W, O> {
             unmirrored: false,
         };
         engine.mirror(&entry).await;
+        engine.take_targets().await;
         Ok(engine)
     }
 
@@ -138,9 +139,20 @@ impl<W: World, O: Operator> Engine<W, O> {
             mirror: None,
             unmirrored: false,
         };
+        engine.take_targets().await;
         let by = engine.by();
         engine.input(Input::TakeOver { by }).await?;
         Ok(engine)
+    }
+
+    /// Whoever drove before must not reach a target any more. A target that cannot be told does
+    /// not keep anybody from driving: going back must be possible.
+    async fn take_targets(&self) {
+        let (run, token, holder) = (self.run(), self.lease.token(), self.lease.holder());
+        let plan = self.known.plan.clone();
+        for why in self.world.take(plan, run, token, holder).await {
+            self.operator.note(&why);
+        }
     }
 
     pub fn run(&self) -> &RunId {

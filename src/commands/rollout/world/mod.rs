@@ -12,9 +12,11 @@ pub use expected::expected;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::carry::driver::Driver;
 use crate::carry::kit::Kit;
 use crate::carry::over::{Fleet, Store};
 use crate::commands::Context;
@@ -22,12 +24,16 @@ use crate::contract::Snapshot;
 use crate::error::{Exit, Problem, Result};
 use crate::keys::Kek;
 use crate::pg::Database;
+use crate::rollout::journal::RunId;
 use crate::rollout::machine::{Found, Outcome, Part};
 use crate::rollout::ports::{Done, Job, Look, Looked, World};
 use crate::runbook::model::StepKind;
 use crate::runbook::plan::{Plan, TargetRef};
 use crate::settings::{Environment, Settings};
 use crate::ui::Ui;
+
+/// How long a target's files may take before driving begins without a word from them.
+const TAKE_WITHIN: Duration = Duration::from_millis(500);
 
 /// The real world of a set of settings.
 pub struct Live {
@@ -37,6 +43,8 @@ pub struct Live {
     databases: Mutex<BTreeMap<String, Database>>,
     /// What a rollback placed, for the settling after its restart.
     placed: Mutex<BTreeMap<String, Snapshot>>,
+    /// The driver that this process is, to the targets.
+    driver: Mutex<Option<Arc<Driver>>>,
     watch: tokio::sync::Mutex<Option<look::Watching>>,
     /// The services run in this process, on the databases that were given.
     in_process: bool,
@@ -64,6 +72,7 @@ impl Live {
             in_process: !databases.is_empty(),
             databases: Mutex::new(databases),
             placed: Mutex::new(BTreeMap::new()),
+            driver: Mutex::new(None),
             watch: tokio::sync::Mutex::new(None),
         }
     }
@@ -102,6 +111,11 @@ impl Live {
 
     /// The targets of `refs` by environment.
     fn fleets(&self, refs: &[TargetRef]) -> Result<Vec<(&Environment, Fleet)>> {
+        let driver = self
+            .driver
+            .lock()
+            .unwrap_or_else(|e| e.into_inner())
+            .clone();
         let mut by_env: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for target in refs {
             by_env
@@ -113,7 +127,7 @@ impl Live {
             .into_iter()
             .map(|(name, on)| {
                 let env = self.environment(name)?;
-                let fleet = Fleet::new(env, &env.select(&on)?)?;
+                let fleet = Fleet::new(env, &env.select(&on)?)?.driven_by(driver.as_ref());
                 Ok((env, fleet))
             })
             .collect()
@@ -219,6 +233,39 @@ impl Live {
 }
 
 impl World for Live {
+    async fn take(&self, plan: Arc<Plan>, run: &RunId, token: u64, holder: &str) -> Vec<String> {
+        let driver = Arc::new(Driver {
+            run: run.to_string(),
+            token,
+            holder: holder.to_owned(),
+        });
+        *self.driver.lock().unwrap_or_else(|e| e.into_inner()) = Some(driver.clone());
+        let targets = plan.environments.iter().flat_map(|e| {
+            let names = e.targets.iter().map(|t| t.name.clone());
+            let env = self.environment(&e.name).ok();
+            names.filter_map(move |n| env?.targets.iter().find(|t| t.name == n).cloned())
+        });
+        let taken = targets.map(|target| {
+            let driver = driver.clone();
+            async move {
+                let dir = target.state_dir.clone();
+                let taking = tokio::task::spawn_blocking(move || driver.take(&dir));
+                let why = match tokio::time::timeout(TAKE_WITHIN, taking).await {
+                    Ok(Ok(Ok(()))) => return None,
+                    Ok(Ok(Err(problem))) => problem.to_string(),
+                    Ok(Err(e)) => e.to_string(),
+                    Err(_) => "its files do not answer".into(),
+                };
+                Some(format!(
+                    "{}: an earlier driver may still change it: {why}",
+                    target.name
+                ))
+            }
+        });
+        let refused = futures_util::future::join_all(taken).await;
+        refused.into_iter().flatten().collect()
+    }
+
     async fn perform(&self, job: Job) -> Done {
         match self.try_perform(&job).await {
             Ok(done) => done,
