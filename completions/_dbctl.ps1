@@ -396,6 +396,7 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
             [CompletionResult]::new('replan', 'replan', [CompletionResultType]::ParameterValue, 'Have the run follow the runbook as it is now: shows what differs, and asks')
             [CompletionResult]::new('abort', 'abort', [CompletionResultType]::ParameterValue, 'End a run before anything was switched')
             [CompletionResult]::new('rollback', 'rollback', [CompletionResultType]::ParameterValue, 'Go back to memory/file on every target that the run switched; asks nothing')
+            [CompletionResult]::new('merge', 'merge', [CompletionResultType]::ParameterValue, 'Bring what a rollback without the journal (--break-glass) did into the journal')
             [CompletionResult]::new('log', 'log', [CompletionResultType]::ParameterValue, 'Show a run''s journal and check its hash chain')
             break
         }
@@ -648,6 +649,22 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
             [CompletionResult]::new('--run', '--run', [CompletionResultType]::ParameterName, 'The run; without it the one under way, else the newest')
             [CompletionResult]::new('--as', '--as', [CompletionResultType]::ParameterName, 'Who you say you are: recorded as a claim, beside who the journal knows you to be')
             [CompletionResult]::new('--reason', '--reason', [CompletionResultType]::ParameterName, 'Why, for the journal')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)')
+            [CompletionResult]::new('--password-file', '--password-file', [CompletionResultType]::ParameterName, 'File with the database password on its first line; refused when others can read it')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Output for people or for programs; stdout is data, stderr is status')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour on a terminal')
+            [CompletionResult]::new('--break-glass', '--break-glass', [CompletionResultType]::ParameterName, 'Go back while the journal does not answer: from this machine''s mirror of the run, and for an environment named by --env from the settings and the rollback kit')
+            [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never prompt; what would need an answer is an error that names the flag')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more on stderr (-v: what is done, -vv: everything)')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more on stderr (-v: what is done, -vv: everything)')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'dbctl;rollout;merge' {
+            [CompletionResult]::new('--as', '--as', [CompletionResultType]::ParameterName, 'Who you say you are: recorded as a claim, beside who the journal knows you to be')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
             [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)')

@@ -91,6 +91,9 @@ _dbctl() {
             dbctl__subcmd__rollout,log)
                 cmd="dbctl__subcmd__rollout__subcmd__log"
                 ;;
+            dbctl__subcmd__rollout,merge)
+                cmd="dbctl__subcmd__rollout__subcmd__merge"
+                ;;
             dbctl__subcmd__rollout,note)
                 cmd="dbctl__subcmd__rollout__subcmd__note"
                 ;;
@@ -840,7 +843,7 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__rollout)
-            opts="-v -h --config --env --database-url --password-file --format --no-input --verbose --color --help plan start status resume run wait takeover approve reject pause freeze note replan abort rollback log"
+            opts="-v -h --config --env --database-url --password-file --format --no-input --verbose --color --help plan start status resume run wait takeover approve reject pause freeze note replan abort rollback merge log"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -997,6 +1000,48 @@ _dbctl() {
                     return 0
                     ;;
                 --verify)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --database-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbctl__subcmd__rollout__subcmd__merge)
+            opts="-v -h --as --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --as)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1336,7 +1381,7 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__rollout__subcmd__rollback)
-            opts="-v -h --run --as --reason --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            opts="-v -h --run --as --reason --break-glass --config --env --database-url --password-file --format --no-input --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -379,7 +379,7 @@ impl<'a> Preflight<'a> {
         let ours = self.database.identity().await?;
         theirs.pool().close().await;
         seen.saw(&origin, format!("connects from here as {user} to {name}"));
-        if identity != ours {
+        if !identity.same_database(&ours) {
             return Ok(Reach::Not(format!(
                 "its DATABASE_URL leads to another database than {}",
                 self.database

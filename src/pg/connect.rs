@@ -27,9 +27,23 @@ pub struct Database {
 /// See [`Database::identity`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The system identifier, which a physical copy shares.
-    pub server: String,
+    /// The system identifier. A physical copy, a standby or a clone, has the same.
+    pub cluster: String,
+    /// When the server was started, to the microsecond: tells it from its copies.
+    pub started: String,
     pub database: String,
+}
+
+impl Identity {
+    /// It is one running server, whatever it is reached by.
+    pub fn same_server(&self, other: &Self) -> bool {
+        (&self.cluster, &self.started) == (&other.cluster, &other.started)
+    }
+
+    /// It is one database, or a copy of it.
+    pub fn same_database(&self, other: &Self) -> bool {
+        (&self.cluster, &self.database) == (&other.cluster, &other.database)
+    }
 }
 
 impl Database {
@@ -160,19 +174,24 @@ impl Database {
             .unwrap_or(self.options.get_username())
     }
 
-    /// What tells this server, and this database on it, from every other.
+    /// What tells this server, and this database on it, from others.
     pub async fn identity(&self) -> Result<Identity> {
         let asked = async {
             let mut tx = self.begin().await?;
-            let (server, database) = query_as(
-                "SELECT s.system_identifier::text, d.oid::text
+            let (cluster, started, database) = query_as(
+                "SELECT s.system_identifier::text,
+                        extract(epoch FROM pg_catalog.pg_postmaster_start_time())::text, d.oid::text
                    FROM pg_catalog.pg_control_system() s, pg_catalog.pg_database d
                   WHERE d.datname = pg_catalog.current_database()",
             )
             .fetch_one(&mut *tx)
             .await?;
             tx.commit().await?;
-            Ok(Identity { server, database })
+            Ok(Identity {
+                cluster,
+                started,
+                database,
+            })
         };
         asked
             .await

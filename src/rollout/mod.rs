@@ -8,5 +8,6 @@ pub mod machine;
 mod outline;
 pub mod person;
 pub mod ports;
+pub mod spool;
 
 pub use outline::outline;

@@ -4,6 +4,7 @@
 mod support;
 
 mod approvals;
+mod break_glass;
 mod carry;
 mod checkpoints;
 mod cli;

@@ -28,7 +28,7 @@ pub async fn lies_apart(journal: &Journal, plan: &Plan, context: &Context) -> Re
         };
         let there = tokio::time::timeout(PATIENCE, theirs.identity()).await;
         let (same_server, same) = match there {
-            Ok(Ok(there)) => (there.server == here.server, there == here),
+            Ok(Ok(there)) => (there.same_server(&here), there == here),
             Ok(Err(_)) | Err(_) => (same_address(ours, &theirs), false),
         };
         if same || (same_address(ours, &theirs) && ours.name() == theirs.name()) {

@@ -2,7 +2,9 @@
 
 mod apart;
 mod approve;
+mod break_glass;
 mod log;
+mod merge;
 mod note;
 mod operator;
 mod plan;
@@ -79,6 +81,8 @@ Example:
     Abort(request::RequestArgs),
     /// Go back to memory/file on every target that the run switched; asks nothing
     Rollback(rollback::RollbackArgs),
+    /// Bring what a rollback without the journal (--break-glass) did into the journal
+    Merge(merge::MergeArgs),
     /// Show a run's journal and check its hash chain
     Log(log::LogArgs),
 }
@@ -102,6 +106,7 @@ pub async fn run(args: RolloutArgs, context: &Context) -> Result<Exit> {
         RolloutCommand::Replan(args) => replan::run(args, context).await,
         RolloutCommand::Abort(args) => request::abort(args, context).await,
         RolloutCommand::Rollback(args) => rollback::run(args, context).await,
+        RolloutCommand::Merge(args) => merge::run(args, context).await,
         RolloutCommand::Log(args) => log::run(args, context).await,
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::merge::nothing_is_unmerged;
 use super::operator::Terminal;
 use super::world::Live;
 use crate::commands::Context;
@@ -25,6 +26,22 @@ pub enum Reached {
 /// Asks the driver of `run`; where nobody answers, takes the run over. With `force` a driver that
 /// holds the lease and gives no sign is overtaken (and fenced); without, it is an error.
 pub async fn reach(
+    context: &Context,
+    journal: Journal,
+    run: &RunId,
+    kind: RequestKind,
+    detail: &str,
+    force: bool,
+) -> Result<Reached> {
+    // A rollback is held up by nothing.
+    if kind != RequestKind::Rollback {
+        nothing_is_unmerged(&journal, Some(run), context).await?;
+    }
+    reach_anyhow(context, journal, run, kind, detail, force).await
+}
+
+/// As [`reach`], also where something that was done without the journal is not merged yet.
+pub async fn reach_anyhow(
     context: &Context,
     journal: Journal,
     run: &RunId,

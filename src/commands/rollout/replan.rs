@@ -4,6 +4,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 
+use super::merge::nothing_is_unmerged;
 use super::operator::Terminal;
 use super::session::{AsArgs, RunArgs, RunbookArgs, find_run, open_journal};
 use super::world::Live;
@@ -67,6 +68,9 @@ pub async fn run(args: ReplanArgs, context: &Context) -> Result<Exit> {
     let journal = open_journal(context).await?.claiming(args.who.claim);
     let row = find_run(&journal, &args.run).await?;
     let Known { state, plan, .. } = recall(&journal, &row.run).await?;
+    if !args.dry_run {
+        nothing_is_unmerged(&journal, Some(&row.run), context).await?;
+    }
     let runbook = args.runbook.load(context)?;
     let doing = || format!("replanning run {}", row.run);
     if runbook.name != plan.runbook {

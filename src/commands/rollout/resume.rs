@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::merge::nothing_is_unmerged;
 use super::operator::Terminal;
 use super::reconcile::reconcile;
 use super::session::{AcceptArgs, AsArgs, RunArgs, drive, find_run, open_journal};
@@ -49,6 +50,7 @@ pub async fn take_up(
     confirm: Option<String>,
     context: &Context,
 ) -> Result<Engine<Live, Terminal>> {
+    nothing_is_unmerged(&journal, Some(run), context).await?;
     let world = Arc::new(Live::new(context)?);
     let operator = Arc::new(Terminal::new(context.ui.clone(), confirm));
     Engine::resume(world, operator, journal, run, false).await

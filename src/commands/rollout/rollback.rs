@@ -17,16 +17,32 @@ Example:
   dbctl rollout rollback --reason INC-1234")]
 pub struct RollbackArgs {
     #[command(flatten)]
-    run: RunArgs,
+    pub(super) run: RunArgs,
     #[command(flatten)]
-    who: AsArgs,
+    pub(super) who: AsArgs,
     /// Why, for the journal
     #[arg(long, value_name = "TEXT", default_value = "no reason given")]
-    reason: String,
+    pub(super) reason: String,
+    /// Go back while the journal does not answer: from this machine's mirror of the run, and for
+    /// an environment named by --env from the settings and the rollback kit
+    #[arg(long)]
+    break_glass: bool,
 }
 
 pub async fn run(args: RollbackArgs, context: &Context) -> Result<Exit> {
-    let journal = open_journal(context).await?.claiming(args.who.claim);
+    if args.break_glass {
+        return super::break_glass::run(args, context).await;
+    }
+    let journal = open_journal(context).await?;
+    through_the_journal(journal, args, context).await
+}
+
+pub async fn through_the_journal(
+    journal: Journal,
+    args: RollbackArgs,
+    context: &Context,
+) -> Result<Exit> {
+    let journal = journal.claiming(args.who.claim);
     let row = find_run(&journal, &args.run).await?;
     let kind = RequestKind::Rollback;
     match reach(context, journal.clone(), &row.run, kind, &args.reason, true).await? {

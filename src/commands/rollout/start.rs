@@ -3,6 +3,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::apart::lies_apart;
+use super::merge::nothing_is_unmerged;
 use super::operator::Terminal;
 use super::plan::{Shown, show};
 use super::session::{AsArgs, RunbookArgs, drive, make_journal};
@@ -51,6 +52,7 @@ pub async fn begin(
     confirm: Option<String>,
     context: &Context,
 ) -> Result<Engine<Live, Terminal>> {
+    nothing_is_unmerged(&journal, None, context).await?;
     lies_apart(&journal, &plan, context).await?;
     context
         .ui

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 
-use super::session::{RunArgs, find_run, open_journal};
+use super::break_glass::mirror_of;
+use super::session::{RunArgs, find_run, mirrors, open_journal};
 use crate::commands::Context;
 use crate::error::{Exit, Result};
 use crate::rollout::engine::{Known, recall};
 use crate::rollout::journal::RunId;
 use crate::rollout::machine::{Note, Part, Progress, State, Status, StepState};
+use crate::rollout::spool::unmerged;
 use crate::runbook::model::StepKind;
 use crate::runbook::plan::{Plan, Planned};
 use crate::ui::{Report, Screen, Tone, clock_time, duration, printable};
@@ -61,7 +63,19 @@ struct StepLine {
 }
 
 pub async fn run(args: StatusArgs, context: &Context) -> Result<Exit> {
-    let journal = open_journal(context).await?;
+    let journal = match open_journal(context).await {
+        Err(problem) if problem.exit() == Exit::Unavailable => {
+            let Some((journal, mirror)) = mirror_of(&args.run, context).await? else {
+                return Err(problem);
+            };
+            context.ui.warn(format_args!(
+                "{problem}\n  this is what this machine knows of run {}; it may have gone on",
+                mirror.run()
+            ));
+            journal
+        }
+        opened => opened?,
+    };
     let row = find_run(&journal, &args.run).await?;
     let Known {
         state,
@@ -88,6 +102,13 @@ pub async fn run(args: StatusArgs, context: &Context) -> Result<Exit> {
         state,
     };
     context.ui.report(&report)?;
+    for spool in unmerged(&mirrors(context))? {
+        context.ui.warn(format_args!(
+            "at {} something was done here without the journal, and is not in it: \
+             dbctl rollout merge",
+            clock_time(spool.spooled.at_ms)
+        ));
+    }
     Ok(exit)
 }
 

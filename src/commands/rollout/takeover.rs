@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
+use super::merge::nothing_is_unmerged;
 use super::operator::Terminal;
 use super::reconcile::reconcile;
 use super::session::{AcceptArgs, AsArgs, RunArgs, drive, find_run, open_journal};
@@ -55,6 +56,7 @@ pub async fn run(args: TakeoverArgs, context: &Context) -> Result<Exit> {
         )
         .next("dbctl rollout status      shows where it stands"));
     }
+    nothing_is_unmerged(&journal, Some(&row.run), context).await?;
     let held = journal.holder(&row.run).await?;
     // Shown in any case: with --confirm, and to whoever then learns that it is missing.
     let facts = facts(

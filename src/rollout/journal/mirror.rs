@@ -4,6 +4,7 @@
 //! It is a journal file of one run, written after each append. It may be behind (another machine
 //! drove meanwhile) and catches up when this machine drives again.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::chain::{self, Entry, Head, RunId};
@@ -42,7 +43,9 @@ pub fn mirrored(dir: &Path) -> Result<Vec<RunId>> {
     };
     let files = match std::fs::read_dir(dir) {
         Ok(files) => files,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
         Err(e) => return Err(failed(e)),
     };
     let mut found = Vec::new();
@@ -82,10 +85,19 @@ impl Mirror {
         Ok(store.map(|store| Self { store, run }))
     }
 
+    /// Removes it: it is kept elsewhere, and the next driver here begins another.
+    pub async fn discard(self) -> Result<()> {
+        self.store.remove().await
+    }
+
+    pub fn run(&self) -> &RunId {
+        &self.run
+    }
+
     /// As a journal of its own, written by somebody who acts without the one that it mirrors.
-    pub fn into_journal(self) -> Journal {
+    pub fn as_journal(&self) -> Journal {
         Journal {
-            store: Store::File(self.store),
+            store: Store::File(self.store.clone()),
             person: Person::without_journal(),
             mirrors: None,
         }

@@ -51,6 +51,13 @@ impl Journal {
         }
     }
 
+    /// Who wrote the newest entry of a run.
+    pub async fn last_holder(&self, run: &RunId) -> Result<String> {
+        let newest = self.newest(run).await?;
+        let last = self.part(run, newest, newest).await?.pop();
+        Ok(last.map_or_else(|| "nobody".into(), |entry| entry.record.holder))
+    }
+
     async fn part(&self, run: &RunId, from: u64, to: u64) -> Result<Vec<Entry>> {
         let rows = self.rows(run, from, to).await?;
         chain::verify_part(run, from, rows).map_err(|broken| self.broken(run, &broken))

@@ -5,6 +5,7 @@ mod expected;
 mod look;
 mod program;
 mod prove;
+mod set_back;
 mod switch;
 
 pub use compare::Disagreement;

@@ -16,11 +16,11 @@ use crate::settings::Environment;
 use crate::toggle::{self, Patience, Switched};
 
 /// How often recovery is looked for.
-const RECOVER_EVERY: Duration = Duration::from_millis(250);
+pub(super) const RECOVER_EVERY: Duration = Duration::from_millis(250);
 /// How long a target may take to say where it stands, before a step is tried again.
 const ASK_AGAIN: Duration = Duration::from_millis(300);
 
-type Toggles = BTreeMap<Toggle, Mode>;
+pub(super) type Toggles = BTreeMap<Toggle, Mode>;
 
 impl Live {
     pub(super) async fn carry(&self, job: &Job) -> Result<Done> {
@@ -84,7 +84,7 @@ impl Live {
     /// Carries back and sets the toggles; the restart may be a later step's. Where a target cannot
     /// be set, that step may never come: the others are restarted here, so that one target does
     /// not keep all of them as they are, and fenced (P7).
-    async fn to_local(
+    pub(super) async fn to_local(
         &self,
         env: &Environment,
         fleet: &Fleet,
@@ -275,7 +275,7 @@ async fn not_there(fleet: &Fleet, set: &Toggles) -> Fleet {
 }
 
 /// Why authentication does not work on some target; nothing when it does on all.
-async fn not_recovered(fleet: &Fleet) -> Option<String> {
+pub(super) async fn not_recovered(fleet: &Fleet) -> Option<String> {
     let asked = fleet.all(|m| async move {
         let request = IssueRequest {
             subject: "dbctl-recovery".into(),
