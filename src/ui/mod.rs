@@ -241,7 +241,11 @@ impl Ui {
 
     /// A question on stderr, the cursor left behind it.
     fn question(&self, text: &str) {
+        let mut screen = self.status_screen();
+        screen.fold(text).expect("writing to a string cannot fail");
+        let folded = screen.into_string();
         let mut err = std::io::stderr().lock();
+        let text = format!("{} ", folded.trim_end());
         let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
     }
 

@@ -1,7 +1,7 @@
 //! Asking. A dangerous call wants a typed name and takes the token that only that can mint; no
 //! prompt takes a bare `y`, and without a terminal a prompt is an error that names the flag.
 
-use std::io::{BufRead as _, Write as _};
+use std::io::BufRead as _;
 
 use super::Ui;
 use crate::error::{Doing as _, Exit, Problem, Result};
@@ -76,10 +76,7 @@ impl Ui {
     /// One line from the terminal. End of input is an empty answer.
     pub fn ask(&self, question: &str) -> Result<String> {
         let doing = "reading the answer";
-        let mut err = std::io::stderr().lock();
-        err.write_all(question.as_bytes())
-            .and_then(|()| err.flush())
-            .doing(Exit::Failed, doing)?;
+        self.question(question);
         let mut line = String::new();
         std::io::stdin()
             .lock()

@@ -227,10 +227,10 @@ pub fn question(ui: &Ui, planned: &Planned, agreed: &Agreed) -> String {
         screen.hanging("", question)?;
         if agreed.of > 1 {
             let so_far = match agreed.by.as_slice() {
-                [] => "nobody yet".to_owned(),
-                people => people.join(", "),
+                [] => "nobody has so far".to_owned(),
+                people => format!("so far {}", people.join(", ")),
             };
-            let text = format!("{} people have to say yes; so far {so_far}", agreed.of);
+            let text = format!("{} people have to say yes; {so_far}", agreed.of);
             screen.hanging("", &printable(&text))?;
         }
         Ok(())

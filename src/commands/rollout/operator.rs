@@ -1,6 +1,7 @@
 //! The person at the terminal, and what they see while a run is driven.
 
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::error::Exit;
@@ -19,6 +20,8 @@ pub struct Terminal {
     /// `--confirm NAME`, good for one approval.
     confirm: Mutex<Option<String>>,
     bar: Mutex<Option<BakeBar>>,
+    /// A question stands on the screen, the cursor behind it.
+    asking: AtomicBool,
 }
 
 impl Terminal {
@@ -27,10 +30,13 @@ impl Terminal {
             ui,
             confirm: Mutex::new(confirm),
             bar: Mutex::new(None),
+            asking: AtomicBool::new(false),
         }
     }
 
+    /// What is said while a question is open begins on a line of its own.
     fn say(&self, text: &str) {
+        self.leave_question();
         let bar = self.bar.lock().unwrap_or_else(|e| e.into_inner());
         match &*bar {
             Some(bar) => bar.above(text),
@@ -39,19 +45,26 @@ impl Terminal {
     }
 
     async fn typed(&self, question: &str) -> Option<String> {
-        let open = OpenQuestion(&self.ui);
+        let _open = OpenQuestion(self);
+        self.asking.store(true, Ordering::Relaxed);
         let line = self.ui.ask_line(question).await;
-        std::mem::forget(open);
+        self.asking.store(false, Ordering::Relaxed);
         line.map(|line| line.trim().to_owned())
+    }
+
+    fn leave_question(&self) {
+        if self.asking.swap(false, Ordering::Relaxed) {
+            self.ui.status("");
+        }
     }
 }
 
-/// Left without an answer: what is said next begins on a line of its own.
-struct OpenQuestion<'a>(&'a Ui);
+/// A question may be taken back before it is answered.
+struct OpenQuestion<'a>(&'a Terminal);
 
 impl Drop for OpenQuestion<'_> {
     fn drop(&mut self) {
-        self.0.status("");
+        self.0.leave_question();
     }
 }
 

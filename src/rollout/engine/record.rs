@@ -11,7 +11,6 @@ use super::{Ending, Engine};
 use crate::error::{Exit, Problem, Result};
 use crate::rollout::journal::{AppendError, CHECKPOINT_EVERY, Cause, Request};
 use crate::rollout::machine::{Decision, Event, Input, decide};
-use crate::rollout::person::claims;
 use crate::rollout::ports::{Operator, World};
 
 /// How soon a journal that did not answer is asked again.
@@ -85,13 +84,7 @@ impl<W: World, O: Operator> Engine<W, O> {
             });
             match decided {
                 Ok(decision) => match self.record_for(&decision, Cause::Request(&request)).await? {
-                    Wrote::It => {
-                        let claim = request.claim.as_deref().map(claims).unwrap_or_default();
-                        let kind = request.kind.as_str();
-                        let by = &request.by;
-                        self.operator.note(&format!("{kind} by {by}{claim}"));
-                        self.stop_what_is_over(outside).await;
-                    }
+                    Wrote::It => self.stop_what_is_over(outside).await,
                     Wrote::Nothing => {}
                     // Fenced: it is for whoever drives now.
                     Wrote::Ends(ending) => return Ok(Some(ending)),
