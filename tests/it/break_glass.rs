@@ -254,6 +254,29 @@ fn with_everything_gone_the_glass_is_broken_and_the_journal_knows_it_afterwards(
 }
 
 #[test]
+fn a_mirror_that_is_behind_still_reaches_targets_that_a_later_driver_took() {
+    let switched = Switched::new();
+    let other = switched.another_machine();
+    // It drives twice: the targets know tokens that the mirror here does not.
+    for _ in 0..2 {
+        let driven = run(other.path(), &["rollout", "run"]);
+        assert_eq!(driven.code, 10, "{}", driven.stderr);
+    }
+    switched.everything_stops();
+    let back = switched.rollout(&["rollback", "--break-glass"]);
+    assert_eq!(back.code, 13, "{}", back.stderr);
+    switched.is_back_and_nothing_revoked_lives();
+    switched.journal.server().start();
+    let merged = switched.rollout(&["merge"]);
+    assert_eq!(merged.code, 0, "{}", merged.stderr);
+    assert!(
+        merged.stderr.contains("nothing in it was changed"),
+        "the other machine drove meanwhile: {}",
+        merged.stderr
+    );
+}
+
+#[test]
 fn a_journal_that_went_another_way_is_not_overwritten_and_names_the_file() {
     let switched = Switched::new();
     switched.everything_stops();

@@ -132,7 +132,7 @@ async fn from_the_mirror(
                 .next("dbctl --env NAME rollout rollback --break-glass      sets back every target of NAME"));
         }
     }
-    let world = Arc::new(Live::new(context)?);
+    let world = Arc::new(Live::without_journal(context)?);
     let spooled = spooled(args, &journal, What::run(&run, known.head));
     Spool::of_run(&mirrors(context), &run, spooled)?;
     let operator = Arc::new(Terminal::new(ui.clone(), None));
@@ -149,7 +149,7 @@ async fn from_the_kit(args: &RollbackArgs, env: &str, context: &Context) -> Resu
     let ui = &context.ui;
     // An unknown name must not leave a record of something that was never begun.
     context.settings.environment(Some(env))?;
-    let world = Live::new(context)?;
+    let world = Live::without_journal(context)?;
     ui.status(format_args!(
         "setting every target of {env} back to memory/file, by the settings and the rollback kit"
     ));
@@ -172,7 +172,7 @@ async fn from_the_kit(args: &RollbackArgs, env: &str, context: &Context) -> Resu
             "THIS IS NOT RECORDED ({problem}): write down what you do"
         ));
     }
-    let done = world.set_back(env).await;
+    let done = world.set_back(env, &person.holder()).await;
     let ended = match &done {
         Ok((evidence, wrong)) => Ended {
             confirmed: wrong.is_empty(),

@@ -30,7 +30,7 @@ use crate::rollout::machine::{Found, Outcome, Part};
 use crate::rollout::ports::{Done, Job, Look, Looked, World};
 use crate::runbook::model::StepKind;
 use crate::runbook::plan::{Plan, TargetRef};
-use crate::settings::{Environment, Settings};
+use crate::settings::{Environment, Settings, Target};
 use crate::ui::Ui;
 
 /// How long a target's files may take before driving begins without a word from them.
@@ -46,6 +46,8 @@ pub struct Live {
     placed: Mutex<BTreeMap<String, Snapshot>>,
     /// The driver that this process is, to the targets.
     driver: Mutex<Option<Arc<Driver>>>,
+    /// The journal does not answer, so nobody here knows the newest token.
+    without_journal: bool,
     watch: tokio::sync::Mutex<Option<look::Watching>>,
     /// The services run in this process, on the databases that were given.
     in_process: bool,
@@ -58,6 +60,15 @@ impl Live {
             context.ui.clone(),
             BTreeMap::new(),
         ))
+    }
+
+    /// For a rollback without the journal: its tokens may be behind those that the targets know,
+    /// so it comes to them as a run of its own, which a rollback may be.
+    pub fn without_journal(context: &Context) -> Result<Self> {
+        Ok(Self {
+            without_journal: true,
+            ..Self::new(context)?
+        })
     }
 
     /// With databases that are open already: the demo's embedded one serves a single connection,
@@ -74,6 +85,7 @@ impl Live {
             databases: Mutex::new(databases),
             placed: Mutex::new(BTreeMap::new()),
             driver: Mutex::new(None),
+            without_journal: false,
             watch: tokio::sync::Mutex::new(None),
         }
     }
@@ -236,7 +248,10 @@ impl Live {
 impl World for Live {
     async fn take(&self, plan: Arc<Plan>, run: &RunId, token: u64, holder: &str) -> Vec<String> {
         let driver = Arc::new(Driver {
-            run: run.to_string(),
+            run: match self.without_journal {
+                true => format!("{run}, without the journal, by {holder}"),
+                false => run.to_string(),
+            },
             token,
             holder: holder.to_owned(),
         });
@@ -246,25 +261,7 @@ impl World for Live {
             let env = self.environment(&e.name).ok();
             names.filter_map(move |n| env?.targets.iter().find(|t| t.name == n).cloned())
         });
-        let taken = targets.map(|target| {
-            let driver = driver.clone();
-            async move {
-                let dir = target.state_dir.clone();
-                let taking = tokio::task::spawn_blocking(move || driver.take(&dir));
-                let why = match tokio::time::timeout(TAKE_WITHIN, taking).await {
-                    Ok(Ok(Ok(()))) => return None,
-                    Ok(Ok(Err(problem))) => problem.to_string(),
-                    Ok(Err(e)) => e.to_string(),
-                    Err(_) => "its files do not answer".into(),
-                };
-                Some(format!(
-                    "{}: an earlier driver may still change it: {why}",
-                    target.name
-                ))
-            }
-        });
-        let refused = futures_util::future::join_all(taken).await;
-        refused.into_iter().flatten().collect()
+        tell(&driver, targets.collect()).await
     }
 
     async fn perform(&self, job: Job) -> Done {
@@ -304,6 +301,29 @@ impl World for Live {
         }
         Ok(())
     }
+}
+
+/// Makes `driver` known to targets; says where that could not be had.
+async fn tell(driver: &Arc<Driver>, targets: Vec<Target>) -> Vec<String> {
+    let taken = targets.into_iter().map(|target| {
+        let driver = driver.clone();
+        async move {
+            let dir = target.state_dir.clone();
+            let taking = tokio::task::spawn_blocking(move || driver.take(&dir));
+            let why = match tokio::time::timeout(TAKE_WITHIN, taking).await {
+                Ok(Ok(Ok(()))) => return None,
+                Ok(Ok(Err(problem))) => problem.to_string(),
+                Ok(Err(e)) => e.to_string(),
+                Err(_) => "its files do not answer".into(),
+            };
+            Some(format!(
+                "{}: an earlier driver may still change it: {why}",
+                target.name
+            ))
+        }
+    });
+    let refused = futures_util::future::join_all(taken).await;
+    refused.into_iter().flatten().collect()
 }
 
 fn succeeded(evidence: Value) -> Done {

@@ -1,11 +1,13 @@
 //! Going back without a run: what is left when nobody here knows what was switched.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::Live;
 use super::switch::{RECOVER_EVERY, Toggles, not_recovered};
+use super::{Live, tell};
+use crate::carry::driver::Driver;
 use crate::carry::over::{self, Fleet};
 use crate::error::Result;
 use crate::runtime::toggles::Toggle;
@@ -21,9 +23,18 @@ impl Live {
     ///
     /// # Errors
     /// Nothing was switched.
-    pub async fn set_back(&self, env: &str) -> Result<(Value, Vec<String>)> {
+    pub async fn set_back(&self, env: &str, holder: &str) -> Result<(Value, Vec<String>)> {
         let env = self.environment(env)?;
-        let everyone = Fleet::everyone(env)?;
+        // Whoever drove before and wakes up changes nothing any more.
+        let driver = Arc::new(Driver {
+            run: format!("{}, without the journal, by {holder}", env.name),
+            token: 0,
+            holder: holder.to_owned(),
+        });
+        for why in tell(&driver, env.targets.clone()).await {
+            self.ui.warn(why);
+        }
+        let everyone = Fleet::everyone(env)?.driven_by(Some(&driver));
         let local: Toggles = Toggle::ALL.into_iter().map(|t| (t, t.local())).collect();
         let fleet = match outlook(&everyone, &local).await {
             Ok(looked) => {
