@@ -398,6 +398,7 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
             [CompletionResult]::new('rollback', 'rollback', [CompletionResultType]::ParameterValue, 'Go back to memory/file on every target that the run switched; asks nothing')
             [CompletionResult]::new('merge', 'merge', [CompletionResultType]::ParameterValue, 'Bring what a rollback without the journal (--break-glass) did into the journal')
             [CompletionResult]::new('log', 'log', [CompletionResultType]::ParameterValue, 'Show a run''s journal and check its hash chain')
+            [CompletionResult]::new('hooks', 'hooks', [CompletionResultType]::ParameterValue, 'Try out the hooks: programs and servers that are told what happens in a run')
             break
         }
         'dbctl;rollout;plan' {
@@ -683,6 +684,35 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
             [CompletionResult]::new('--expect-head', '--expect-head', [CompletionResultType]::ParameterName, 'Fail unless the journal holds this entry: SEQ:HASH, as it was printed')
             [CompletionResult]::new('--export', '--export', [CompletionResultType]::ParameterName, 'Write the run''s events to a new file, to be kept and checked elsewhere')
             [CompletionResult]::new('--verify', '--verify', [CompletionResultType]::ParameterName, 'Only say whether the chain is intact; of an exported FILE, on any machine')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)')
+            [CompletionResult]::new('--password-file', '--password-file', [CompletionResultType]::ParameterName, 'File with the database password on its first line; refused when others can read it')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Output for people or for programs; stdout is data, stderr is status')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour on a terminal')
+            [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never prompt; what would need an answer is an error that names the flag')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more on stderr (-v: what is done, -vv: everything)')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more on stderr (-v: what is done, -vv: everything)')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'dbctl;rollout;hooks' {
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)')
+            [CompletionResult]::new('--password-file', '--password-file', [CompletionResultType]::ParameterName, 'File with the database password on its first line; refused when others can read it')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Output for people or for programs; stdout is data, stderr is status')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour on a terminal')
+            [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never prompt; what would need an answer is an error that names the flag')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more on stderr (-v: what is done, -vv: everything)')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more on stderr (-v: what is done, -vv: everything)')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('test', 'test', [CompletionResultType]::ParameterValue, 'Send one sample to each hook of the settings, once, and say what came back')
+            break
+        }
+        'dbctl;rollout;hooks;test' {
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
             [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)')

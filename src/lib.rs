@@ -22,7 +22,7 @@
 //! | room | what is in it | may call |
 //! | --- | --- | --- |
 //! | [`commands`] | one command, one file: arguments in, one domain call, output out | every room |
-//! | [`settings`] | flags, environment and `dbctl.toml`, resolved once | the types of `keys` and `check` |
+//! | [`settings`] | flags, environment and `dbctl.toml`, resolved once | the types of `keys`, `check` and `hooks` |
 //! | [`migrate`] | files → checks → plan → apply → history | `pg` |
 //! | [`keys`] | key lifecycle: seed, list, seal, JWKS | `pg` |
 //! | [`runtime`] | what is being switched: revocation, nonce, key resolver, decisions; toggles | `keys`, `pg` |
@@ -31,6 +31,8 @@
 //! | [`toggle`] | reading and setting toggles on targets | `runtime`, `carry` |
 //! | [`runbook`] | Markdown → runbook with source positions → plan | the toggles of `runtime` |
 //! | [`rollout`] | `machine` (pure), `engine`, `journal`, `lease` | `runbook`, the verdicts of `check`, `pg` |
+//! | [`hooks`] | telling others what happens in a run: commands, signed requests | `pg`, `programs` |
+//! | [`programs`] | other people's programs, ended with all that they started | none |
 //! | [`pg`] | connecting, scratch databases, identifiers, error classes | none |
 //! | [`ui`] | tables, JSON, prompts, progress; the only room that prints | the verdicts of `check` |
 //! | [`demo`] | the reference service, its traffic, its faults | `runtime`, `keys`, `carry`, `pg` |
@@ -45,9 +47,11 @@ pub mod contract;
 pub mod demo;
 pub mod durable;
 pub mod error;
+pub mod hooks;
 pub mod keys;
 pub mod migrate;
 pub mod pg;
+pub mod programs;
 pub mod rollout;
 pub mod runbook;
 pub mod runtime;

@@ -77,6 +77,8 @@ pub struct Config {
     pub keys: KeysConfig,
     pub runbook: RunbookConfig,
     pub smoke: crate::check::smoke::SmokeConfig,
+    /// Whom to tell what happens in a run.
+    pub hooks: Vec<crate::hooks::Hook>,
     /// The environments by name.
     pub environments: BTreeMap<String, Environment>,
 }
@@ -393,6 +395,9 @@ fn parse(file: &Path, text: &str) -> Result<Config> {
                 format!("environment {name} has two targets called `{twice}`"),
             ));
         }
+    }
+    for hook in &mut config.hooks {
+        hook.secret_file().into_iter().for_each(under);
     }
     config.migrations.dir.iter_mut().for_each(under);
     config.runbook.path.iter_mut().for_each(under);

@@ -185,4 +185,10 @@ pub trait Operator: Send + Sync + 'static {
 
     /// Something a person should know that is not an event.
     fn note(&self, text: &str);
+
+    /// The driver leaves, its lease is given back. What is still under way beside the run may be
+    /// waited for, but not for long.
+    fn leaving(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }

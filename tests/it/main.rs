@@ -12,6 +12,7 @@ mod connections;
 mod demo;
 mod faults;
 mod fence;
+mod hooks;
 mod house;
 mod in_process;
 mod journal;

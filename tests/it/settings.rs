@@ -58,6 +58,7 @@ fn keys() -> Vec<String> {
         "[keys]\nx = 1",
         "[runbook]\nx = 1",
         "[smoke]\nx = 1",
+        "[[hooks]]\nx = 1",
         "[smoke.requests.issue]\nx = 1",
         "[environments.e]\nx = 1",
         "[[environments.e.targets]]\nx = 1",

@@ -29,7 +29,7 @@ pub struct Moment {
 impl Autopilot {
     pub fn new(ui: Ui) -> Arc<Self> {
         Arc::new(Self {
-            terminal: Terminal::new(ui.clone(), None),
+            terminal: Terminal::new(ui.clone(), None, &[]),
             ui,
             baking: tokio::sync::watch::channel(false).0,
             moments: Mutex::new(Vec::new()),

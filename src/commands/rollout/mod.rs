@@ -3,6 +3,7 @@
 mod apart;
 mod approve;
 mod break_glass;
+mod hooks;
 mod log;
 mod merge;
 mod note;
@@ -85,6 +86,8 @@ Example:
     Merge(merge::MergeArgs),
     /// Show a run's journal and check its hash chain
     Log(log::LogArgs),
+    /// Try out the hooks: programs and servers that are told what happens in a run
+    Hooks(hooks::HooksArgs),
 }
 
 pub async fn run(args: RolloutArgs, context: &Context) -> Result<Exit> {
@@ -108,5 +111,6 @@ pub async fn run(args: RolloutArgs, context: &Context) -> Result<Exit> {
         RolloutCommand::Rollback(args) => rollback::run(args, context).await,
         RolloutCommand::Merge(args) => merge::run(args, context).await,
         RolloutCommand::Log(args) => log::run(args, context).await,
+        RolloutCommand::Hooks(args) => hooks::run(args, context).await,
     }
 }

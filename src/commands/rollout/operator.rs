@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use super::hooks::Tap;
+use crate::commands::Context;
 use crate::error::Exit;
+use crate::hooks::Hook;
 use crate::rollout::journal::Entry;
 use crate::rollout::machine::{Event, State};
 use crate::rollout::person::claims;
@@ -19,21 +22,20 @@ pub struct Terminal {
     ui: Ui,
     /// `--confirm NAME`, good for one approval.
     confirm: Mutex<Option<String>>,
+    lines: Arc<Lines>,
+    hooks: Tap,
+}
+
+/// What is said line by line, by the driver and by what goes on beside it.
+struct Lines {
+    ui: Ui,
+    /// The progress of a bake, where one is under way.
     bar: Mutex<Option<BakeBar>>,
     /// A question stands on the screen, the cursor behind it.
     asking: AtomicBool,
 }
 
-impl Terminal {
-    pub fn new(ui: Ui, confirm: Option<String>) -> Self {
-        Self {
-            ui,
-            confirm: Mutex::new(confirm),
-            bar: Mutex::new(None),
-            asking: AtomicBool::new(false),
-        }
-    }
-
+impl Lines {
     /// What is said while a question is open begins on a line of its own.
     fn say(&self, text: &str) {
         self.leave_question();
@@ -44,14 +46,6 @@ impl Terminal {
         }
     }
 
-    async fn typed(&self, question: &str) -> Option<String> {
-        let _open = OpenQuestion(self);
-        self.asking.store(true, Ordering::Relaxed);
-        let line = self.ui.ask_line(question).await;
-        self.asking.store(false, Ordering::Relaxed);
-        line.map(|line| line.trim().to_owned())
-    }
-
     fn leave_question(&self) {
         if self.asking.swap(false, Ordering::Relaxed) {
             self.ui.status("");
@@ -59,8 +53,42 @@ impl Terminal {
     }
 }
 
+impl Terminal {
+    /// As the settings and the command line say.
+    pub fn of(context: &Context, confirm: Option<String>) -> Self {
+        Self::new(context.ui.clone(), confirm, &context.settings.config.hooks)
+    }
+
+    pub fn new(ui: Ui, confirm: Option<String>, hooks: &[Hook]) -> Self {
+        let lines = Arc::new(Lines {
+            ui: ui.clone(),
+            bar: Mutex::default(),
+            asking: AtomicBool::new(false),
+        });
+        let aside = lines.clone();
+        Self {
+            ui,
+            confirm: Mutex::new(confirm),
+            lines,
+            hooks: Tap::new(hooks, move |text| aside.say(&printable(text))),
+        }
+    }
+
+    fn say(&self, text: &str) {
+        self.lines.say(text);
+    }
+
+    async fn typed(&self, question: &str) -> Option<String> {
+        let _open = OpenQuestion(&self.lines);
+        self.lines.asking.store(true, Ordering::Relaxed);
+        let line = self.ui.ask_line(question).await;
+        self.lines.asking.store(false, Ordering::Relaxed);
+        line.map(|line| line.trim().to_owned())
+    }
+}
+
 /// A question may be taken back before it is answered.
-struct OpenQuestion<'a>(&'a Terminal);
+struct OpenQuestion<'a>(&'a Lines);
 
 impl Drop for OpenQuestion<'_> {
     fn drop(&mut self) {
@@ -157,6 +185,7 @@ impl Operator for Terminal {
     }
 
     fn recorded(&self, entry: &Entry, state: &State, plan: &Plan) {
+        self.hooks.recorded(entry, state, plan);
         if self.ui.format == Format::Json {
             // A reader that went away must not end the rollout.
             let _ = self.ui.data(&format!("{}\n", entry.body));
@@ -174,7 +203,7 @@ impl Operator for Terminal {
     }
 
     fn looked(&self, looked: &Looked) {
-        let bar = self.bar.lock().unwrap_or_else(|e| e.into_inner());
+        let bar = self.lines.bar.lock().unwrap_or_else(|e| e.into_inner());
         if let Some(bar) = &*bar {
             bar.lines(
                 looked
@@ -188,11 +217,15 @@ impl Operator for Terminal {
     fn note(&self, text: &str) {
         self.say(&printable(text));
     }
+
+    async fn leaving(&self) {
+        self.hooks.settle().await;
+    }
 }
 
 impl Terminal {
     fn follow_bake(&self, state: &State, plan: &Plan) {
-        let mut bar = self.bar.lock().unwrap_or_else(|e| e.into_inner());
+        let mut bar = self.lines.bar.lock().unwrap_or_else(|e| e.into_inner());
         match state.baking() {
             Some(bake) => {
                 let StepKind::Bake { duration, .. } = &plan.forward[bake.step].step.kind else {

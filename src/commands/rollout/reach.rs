@@ -83,7 +83,7 @@ pub async fn reach_anyhow(
         }
     }
     let world = Arc::new(Live::new(context)?);
-    let operator = Arc::new(Terminal::new(context.ui.clone(), None));
+    let operator = Arc::new(Terminal::of(context, None));
     let engine = Engine::resume(world, operator, journal, run, force).await?;
     Ok(Reached::Here(Box::new(engine)))
 }

@@ -113,7 +113,7 @@ pub async fn run(args: ReplanArgs, context: &Context) -> Result<Exit> {
         Answer::Confirmed(_) => {}
     }
     let world = Arc::new(Live::new(context)?);
-    let operator = Arc::new(Terminal::new(context.ui.clone(), None));
+    let operator = Arc::new(Terminal::of(context, None));
     let mut engine = Engine::resume(world, operator, journal, &row.run, false).await?;
     let input = Input::Replan {
         by: engine.by(),

@@ -52,7 +52,7 @@ pub async fn take_up(
 ) -> Result<Engine<Live, Terminal>> {
     nothing_is_unmerged(&journal, Some(run), context).await?;
     let world = Arc::new(Live::new(context)?);
-    let operator = Arc::new(Terminal::new(context.ui.clone(), confirm));
+    let operator = Arc::new(Terminal::of(context, confirm));
     Engine::resume(world, operator, journal, run, false).await
 }
 

@@ -58,7 +58,7 @@ pub async fn begin(
         .ui
         .status(show(&Shown::of(&plan), &context.ui).trim_end());
     let world = Arc::new(Live::new(context)?);
-    let operator = Arc::new(Terminal::new(context.ui.clone(), confirm));
+    let operator = Arc::new(Terminal::of(context, confirm));
     let mut engine = Engine::start(world, operator, journal, plan).await?;
     context.ui.status(format_args!("run {}", engine.run()));
     engine.tell(Input::Tick).await?;
@@ -91,7 +91,7 @@ async fn close_the_last(journal: &Journal, waive: Option<&RunId>, context: &Cont
         )));
     }
     let world = Arc::new(Live::new(context)?);
-    let operator = Arc::new(Terminal::new(context.ui.clone(), None));
+    let operator = Arc::new(Terminal::of(context, None));
     let mut engine = Engine::resume(world, operator, journal.clone(), &last.run, false).await?;
     let by = engine.by();
     engine.tell(Input::Waive { by }).await?;

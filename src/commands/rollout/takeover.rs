@@ -78,7 +78,7 @@ pub async fn run(args: TakeoverArgs, context: &Context) -> Result<Exit> {
         }
         Answer::Confirmed(_) => {}
     }
-    let operator = Arc::new(Terminal::new(context.ui.clone(), None));
+    let operator = Arc::new(Terminal::of(context, None));
     let mut engine = Engine::resume(world, operator, journal, &row.run, true).await?;
     if let Some(text) = args.note {
         let by = engine.by();

@@ -199,6 +199,7 @@ impl<W: World, O: Operator> Engine<W, O> {
     /// Gives the lease back without driving. Best effort: an expired lease is free as well.
     pub async fn leave(&self) {
         let _ = self.journal.release(&self.lease).await;
+        self.operator.leaving().await;
     }
 
     /// Drives until there is nothing that this process can do. `interrupt` says each Ctrl-C.

@@ -7,5 +7,6 @@ pub mod pooler;
 pub mod postgres;
 pub mod programs;
 pub mod proxy;
+pub mod receiver;
 pub mod service;
 pub mod stores;

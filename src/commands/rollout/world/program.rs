@@ -10,8 +10,9 @@ use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
+use crate::programs::Group;
 use crate::rollout::machine::{Found, Outcome};
 use crate::rollout::ports::Done;
 
@@ -102,42 +103,14 @@ async fn wait(
     command
         .args(args)
         .stdin(stdin)
-        .stdout(crate::ui::Ui::stderr_of_child())
-        .kill_on_drop(true);
-    // A group of its own: Ctrl-C at the terminal is for us, and what it starts ends with it.
-    #[cfg(unix)]
-    command.process_group(0);
-    let child = command
-        .spawn()
-        .map_err(|e| format!("{program} could not be started: {e}"))?;
+        .stdout(crate::ui::Ui::stderr_of_child());
+    let mut group =
+        Group::spawn(&mut command).map_err(|e| format!("{program} could not be started: {e}"))?;
     // With it goes our copy of the locked file: only the program and what it starts hold the lock,
     // so that a driver that is stopped does not hold it for ever.
     drop(command);
-    let mut group = Group(Some(child));
-    let Some(child) = &mut group.0 else {
-        return Ok(None);
-    };
-    match tokio::time::timeout(timeout, child.wait()).await {
-        Ok(ended) => {
-            group.0 = None;
-            ended.map(Some).map_err(|e| e.to_string())
-        }
+    match tokio::time::timeout(timeout, group.wait()).await {
+        Ok(ended) => ended.map(Some).map_err(|e| e.to_string()),
         Err(_) => Ok(None),
-    }
-}
-
-/// A child and everything that it started: ended together when this is dropped.
-struct Group(Option<Child>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        #[cfg(unix)]
-        if let Some(pid) = self.0.as_ref().and_then(Child::id)
-            && let Some(pid) = i32::try_from(pid)
-                .ok()
-                .and_then(rustix::process::Pid::from_raw)
-        {
-            let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
-        }
     }
 }
