@@ -88,6 +88,9 @@ _dbctl() {
             dbctl__subcmd__rollout,freeze)
                 cmd="dbctl__subcmd__rollout__subcmd__pause"
                 ;;
+            dbctl__subcmd__rollout,hooks)
+                cmd="dbctl__subcmd__rollout__subcmd__hooks"
+                ;;
             dbctl__subcmd__rollout,log)
                 cmd="dbctl__subcmd__rollout__subcmd__log"
                 ;;
@@ -129,6 +132,9 @@ _dbctl() {
                 ;;
             dbctl__subcmd__rollout,wait)
                 cmd="dbctl__subcmd__rollout__subcmd__wait"
+                ;;
+            dbctl__subcmd__rollout__subcmd__hooks,test)
+                cmd="dbctl__subcmd__rollout__subcmd__hooks__subcmd__test"
                 ;;
             dbctl__subcmd__runbook,check)
                 cmd="dbctl__subcmd__runbook__subcmd__check"
@@ -843,7 +849,7 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__rollout)
-            opts="-v -h --config --env --database-url --password-file --format --no-input --verbose --color --help plan start status resume run wait takeover approve reject pause freeze note replan abort rollback merge log"
+            opts="-v -h --config --env --database-url --password-file --format --no-input --verbose --color --help plan start status resume run wait takeover approve reject pause freeze note replan abort rollback merge log hooks"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -949,6 +955,82 @@ _dbctl() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --database-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbctl__subcmd__rollout__subcmd__hooks)
+            opts="-v -h --config --env --database-url --password-file --format --no-input --verbose --color --help test"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --database-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbctl__subcmd__rollout__subcmd__hooks__subcmd__test)
+            opts="-v -h --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1173,7 +1255,7 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__rollout__subcmd__plan)
-            opts="-v -h --runbook --shorten-bakes --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            opts="-v -h --runbook --shorten-bakes --dry-run --config --env --database-url --password-file --format --no-input --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1493,7 +1575,7 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__rollout__subcmd__start)
-            opts="-v -h --runbook --shorten-bakes --as --confirm --waive --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            opts="-v -h --runbook --shorten-bakes --as --confirm --waive --dry-run --config --env --database-url --password-file --format --no-input --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-pub use file::{FileSays, read as read_file, set as set_file};
+pub use file::{FileSays, preview, read as read_file, set as set_file};
 pub use restart::{CONFIRM_WITHIN, RESTART_WITHIN, boot_id, confirm, restart};
 
 use crate::carry::contract::{Health, Snapshot};

@@ -10,6 +10,7 @@ mod checkpoints;
 mod cli;
 mod connections;
 mod demo;
+mod dry;
 mod faults;
 mod fence;
 mod hooks;

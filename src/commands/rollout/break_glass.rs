@@ -135,7 +135,7 @@ async fn from_the_mirror(
     let world = Arc::new(Live::without_journal(context)?);
     let spooled = spooled(args, &journal, What::run(&run, known.head));
     Spool::of_run(&mirrors(context), &run, spooled)?;
-    let operator = Arc::new(Terminal::new(ui.clone(), None));
+    let operator = Arc::new(Terminal::of(context, None));
     let mut engine = Engine::resume(world, operator, journal, &run, true).await?;
     if engine.state().status != Status::RollingBack {
         tell_here(&mut engine, RequestKind::Rollback, input).await?;

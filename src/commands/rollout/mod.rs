@@ -3,6 +3,7 @@
 mod apart;
 mod approve;
 mod break_glass;
+mod dry;
 mod hooks;
 mod log;
 mod merge;
@@ -95,7 +96,7 @@ pub async fn run(args: RolloutArgs, context: &Context) -> Result<Exit> {
         .command
         .unwrap_or_else(|| RolloutCommand::Status(status::StatusArgs::default()));
     match command {
-        RolloutCommand::Plan(args) => plan::run(args, context),
+        RolloutCommand::Plan(args) => plan::run(args, context).await,
         RolloutCommand::Start(args) => start::run(args, context).await,
         RolloutCommand::Status(args) => status::run(args, context).await,
         RolloutCommand::Resume(args) => resume::run(args, context).await,

@@ -11,17 +11,27 @@ use crate::runbook::plan::{Plan, Planned};
 use crate::ui::{Report, Screen, Tone, Ui};
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  dbctl rollout plan --runbook runbooks/phase-1-postgres-cutover.md"
-)]
+#[command(after_help = "\
+Exit status of --dry-run: 0 when nothing was found that would stop the run; 5 when a check does not
+hold, 4 when something does not answer, 6 when something could not be judged.
+
+Example:
+  dbctl rollout plan --runbook runbooks/phase-1-postgres-cutover.md
+  dbctl rollout plan --dry-run")]
 pub struct PlanArgs {
     #[command(flatten)]
     runbook: RunbookArgs,
+    /// Also make every check and ask every probe now, and have no effect at all
+    #[arg(long)]
+    dry_run: bool,
 }
 
-pub fn run(args: PlanArgs, context: &Context) -> Result<Exit> {
+pub async fn run(args: PlanArgs, context: &Context) -> Result<Exit> {
     let runbook = args.runbook.load(context)?;
     let plan = Plan::resolve(&runbook, &context.settings, args.runbook.shorten_bakes)?;
+    if args.dry_run {
+        return super::dry::run(&plan, None, context).await;
+    }
     context.ui.report(&Shown::of(&plan))?;
     Ok(Exit::Ok)
 }

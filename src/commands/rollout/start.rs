@@ -19,9 +19,11 @@ use crate::runbook::plan::Plan;
 #[command(after_help = "\
 Every phase wants an approval: the typed name of its environment. Without a terminal the run
 stops there and says how to approve. Ctrl-C leaves; `dbctl rollout resume` goes on.
+The exit statuses of --dry-run are those of `dbctl rollout plan --dry-run`.
 
 Example:
   dbctl rollout start
+  dbctl rollout start --dry-run
   dbctl rollout start --no-input --confirm staging")]
 pub struct StartArgs {
     #[command(flatten)]
@@ -34,11 +36,18 @@ pub struct StartArgs {
     /// Begin although the steps after the rollback of RUN were not done; names that run
     #[arg(long, value_name = "RUN")]
     waive: Option<RunId>,
+    /// Make every check and ask every probe now, say what the run would do, and do nothing
+    #[arg(long, conflicts_with_all = ["confirm", "waive"])]
+    dry_run: bool,
 }
 
 pub async fn run(args: StartArgs, context: &Context) -> Result<Exit> {
     let runbook = args.runbook.load(context)?;
     let plan = Plan::resolve(&runbook, &context.settings, args.runbook.shorten_bakes)?;
+    if args.dry_run {
+        let refused = super::dry::refused(context).await?;
+        return super::dry::run(&plan, refused, context).await;
+    }
     let journal = make_journal(context).await?.claiming(args.who.claim);
     close_the_last(&journal, args.waive.as_ref(), context).await?;
     let engine = begin(journal, plan, args.confirm, context).await?;

@@ -2,6 +2,7 @@
 
 mod compare;
 mod expected;
+mod foresee;
 mod look;
 mod program;
 mod prove;
@@ -10,6 +11,7 @@ mod switch;
 
 pub use compare::Disagreement;
 pub use expected::expected;
+pub use foresee::{Foreseen, Now};
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -56,6 +56,11 @@ pub async fn probe(argv: &[String], timeout: Duration, lock: &Path) -> (Found, S
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }
+    ask(argv, timeout).await
+}
+
+/// As [`probe`], beside nothing that runs, and without leaving a file.
+pub async fn ask(argv: &[String], timeout: Duration) -> (Found, String) {
     match wait(argv, timeout, Stdio::null()).await {
         Ok(Some(status)) => match status.code() {
             Some(0) => (Found::Done, "the probe says done".into()),

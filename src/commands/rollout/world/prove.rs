@@ -52,18 +52,19 @@ impl Live {
 
     async fn queries(&self, env: &str, queries: &[Query], job: &Job) -> Result<Vec<CheckResult>> {
         let database = self.database(self.environment(env)?)?;
-        let journal = crate::durable::parent(&self.settings.config.journal.path);
         let options = Options {
-            looks: Some(
-                journal
-                    .join("verify")
-                    .join(format!("{}.json", job.plan.runbook)),
-            ),
+            looks: Some(self.looks_file(&job.plan.runbook)),
             document: job.plan.runbook.clone(),
             ..Options::default()
         };
         let results = queries::run(&database, queries, &options).await;
         Ok(results.into_iter().map(|r| r.check).collect())
+    }
+
+    /// Where the last looks of a runbook's queries are kept.
+    pub(super) fn looks_file(&self, runbook: &str) -> std::path::PathBuf {
+        let journal = crate::durable::parent(&self.settings.config.journal.path);
+        journal.join("verify").join(format!("{runbook}.json"))
     }
 
     /// The completion criteria: all of them must hold, each with evidence.
@@ -129,7 +130,7 @@ impl Live {
         })
     }
 
-    async fn modes_hold(&self, env: &str, expected: Modes) -> Result<(Verdict, String)> {
+    pub(super) async fn modes_hold(&self, env: &str, expected: Modes) -> Result<(Verdict, String)> {
         let env = self.environment(env)?;
         let fleet = Fleet::everyone(env)?;
         let mut wrong = Vec::new();
@@ -160,7 +161,7 @@ impl Live {
 }
 
 /// The queries of these names; all of them for none. The parser has checked the names.
-fn named(queries: &[Query], names: &[String]) -> Vec<Query> {
+pub(super) fn named(queries: &[Query], names: &[String]) -> Vec<Query> {
     queries
         .iter()
         .filter(|q| names.is_empty() || names.contains(&q.name))
