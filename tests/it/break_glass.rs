@@ -29,6 +29,18 @@ phase = "everything"
 env   = "production"
 ```
 
+## Wait a while
+
+```toml step
+id      = "slow"
+kind    = "command"
+phase   = "everything"
+env     = "production"
+run     = ["sh", "-c", "touch begun; sleep 60"]
+probe   = ["false"]
+timeout = "2m"
+```
+
 ## Back
 
 ```toml step
@@ -356,6 +368,67 @@ fn an_operator_whose_machine_drove_nothing_sets_an_environment_back_from_the_kit
         log.contains("production was set back to memory/file without the journal"),
         "{log}"
     );
+}
+
+#[test]
+fn a_damaged_local_journal_leaves_the_way_by_the_kit() {
+    let (fleet, _backed) = Fleet::on(&["one", "two"]);
+    std::fs::write(fleet.path().join("cutover.md"), RUNBOOK).expect("a runbook");
+    fleet.add_settings("[runbook]\npath = \"cutover.md\"\n");
+    let on = fleet.run(&["rollout", "run", "--confirm", "production"]);
+    assert_eq!(on.code, 10, "{}", on.stderr);
+    let journal = fleet.path().join(".dbctl/journal.db");
+    for extra in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{extra}", journal.display()));
+    }
+    std::fs::write(&journal, "this is no journal").expect("written");
+    let back = fleet.run(&["rollout", "rollback"]);
+    assert_ne!(back.code, 13, "{}", back.stderr);
+    assert!(back.stderr.contains("--break-glass"), "{}", back.stderr);
+    let args = [
+        "--env",
+        "production",
+        "rollout",
+        "rollback",
+        "--break-glass",
+    ];
+    let back = fleet.run(&args);
+    assert_eq!(back.code, 13, "{}", back.stderr);
+    assert!(
+        back.stderr.contains("SET BACK production"),
+        "{}",
+        back.stderr
+    );
+}
+
+#[test]
+fn a_driver_that_loses_its_journal_behind_a_switch_says_that_nobody_watches() {
+    let switched = Switched::new();
+    let approved = switched.rollout(&["approve", "--confirm", "look"]);
+    assert_eq!(approved.code, 0, "{}", approved.stderr);
+    let driver = dbctl(switched.fleet.path(), &["rollout", "run"])
+        .stderr(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    let begun = switched.fleet.path().join("begun");
+    crate::support::service::eventually("the slow step begins", || begun.exists());
+    switched.journal.server().stop();
+    let ended = driver.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(4), "{said}");
+    for words in [
+        "no trigger can act meanwhile",
+        "the journal is unreachable",
+        "NOBODY WATCHES",
+        "rollback --break-glass",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert_eq!(switched.modes(), ["postgres", "postgres"]);
+    let back = switched.rollout(&["rollback", "--break-glass"]);
+    assert_eq!(back.code, 13, "{}", back.stderr);
+    switched.is_back_and_nothing_revoked_lives();
 }
 
 #[test]

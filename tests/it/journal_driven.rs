@@ -224,6 +224,40 @@ fn who_approves_is_the_authenticated_role_and_as_is_only_a_claim() {
 }
 
 #[test]
+fn two_people_are_two_roles_whatever_they_call_themselves() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let runbook = "# Asking\n\n## Ready?\n\nBoth.\n\n```toml step\nid = \"ready\"\nkind = \"approve\"\n\
+                   approvals = 2\nphase = \"staging\"\nenv = \"staging\"\n```\n";
+    std::fs::write(dir.path().join("ask.md"), runbook).expect("a runbook");
+    let settings = "[runbook]\npath = \"ask.md\"\n\n[environments.staging]\n";
+    std::fs::write(dir.path().join("dbctl.toml"), settings).expect("settings");
+    let db = own_database();
+    let (port, name) = (db.server().port(), &db.name);
+    journal_at(
+        dir.path(),
+        &format!("postgres://127.0.0.1:{port}/{name}?sslmode=disable"),
+    );
+    let as_one =
+        |role: &str, args: &[&str]| as_role(dir.path(), role, &[&["rollout"], args].concat());
+    let begun = as_one("postgres", &["run", "--confirm", "staging"]);
+    assert_eq!(begun.code, 10, "{}", begun.stderr);
+    db.psql(
+        "CREATE ROLE kim LOGIN; CREATE ROLE bob LOGIN;
+         SELECT dbctl_journal.admit('kim'), dbctl_journal.admit('bob')",
+    );
+    let yes =
+        |role: &str, claim: &str| as_one(role, &["approve", "--confirm", "ready", "--as", claim]);
+    let first = yes("kim", "Kim");
+    assert_eq!(first.code, 0, "{}", first.stderr);
+    let again = yes("kim", "Bob");
+    assert_eq!(again.code, 2, "{}", again.stderr);
+    let second = yes("bob", "Kim");
+    assert_eq!(second.code, 0, "{}", second.stderr);
+    let rest = as_one("kim", &["resume"]);
+    assert_eq!(rest.code, 0, "{}", rest.stderr);
+}
+
+#[test]
 fn a_journal_in_the_database_that_the_run_switches_is_refused_by_whatever_name() {
     let dir = programs();
     let db = own_database();

@@ -23,6 +23,10 @@ use crate::ui::clock_time;
 /// How long the journal may take to show that the glass need not be broken.
 const PATIENCE: Duration = Duration::from_secs(4);
 
+/// What needs neither a journal nor a mirror.
+const SETS_BACK: &str = "dbctl --env NAME rollout rollback --break-glass      sets every target \
+     of NAME back, by the settings and the rollback kit";
+
 pub async fn run(args: RollbackArgs, context: &Context) -> Result<Exit> {
     match tokio::time::timeout(PATIENCE, answering(&args, context)).await {
         Ok(Ok(journal)) => {
@@ -49,7 +53,12 @@ pub async fn run(args: RollbackArgs, context: &Context) -> Result<Exit> {
     };
     match (from_mirror, from_kit) {
         (None, None) => Err(no_mirror(&args, context)),
-        (Some(done), None) | (None, Some(done)) => done,
+        (Some(done), None) => done.map_err(|problem| {
+            let before = problem.hint().map(|hint| format!("{hint}\n"));
+            let hint = format!("{}{SETS_BACK}", before.unwrap_or_default());
+            problem.next(hint)
+        }),
+        (None, Some(done)) => done,
         // What was wrong with either counts.
         (Some(mirror), Some(kit)) => match (mirror, kit) {
             (Ok(Exit::RolledBack), kit) => kit,
@@ -128,8 +137,7 @@ async fn from_the_mirror(
         Err(refusal) => {
             let doing = format!("rolling run {run} back");
             let cause = format!("{refusal}, as far as this machine knows");
-            return Err(Problem::new(Exit::Usage, doing, cause)
-                .next("dbctl --env NAME rollout rollback --break-glass      sets back every target of NAME"));
+            return Err(Problem::new(Exit::Usage, doing, cause));
         }
     }
     let world = Arc::new(Live::without_journal(context)?);
@@ -241,11 +249,8 @@ fn no_mirror(args: &RollbackArgs, context: &Context) -> Problem {
         .keys()
         .map(String::as_str)
         .collect();
-    Problem::new(Exit::Usage, "rolling back without the journal", cause).next(format!(
-        "dbctl --env NAME rollout rollback --break-glass      sets every target of NAME back, by \
-         the settings and the rollback kit; known: {}",
-        names.join(", ")
-    ))
+    Problem::new(Exit::Usage, "rolling back without the journal", cause)
+        .next(format!("{SETS_BACK}\nknown: {}", names.join(", ")))
 }
 
 fn shown(dir: &Path) -> String {

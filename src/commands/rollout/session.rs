@@ -87,7 +87,7 @@ pub async fn open_journal(context: &Context) -> Result<Journal> {
 pub async fn find_journal(context: &Context) -> Result<Option<Journal>> {
     match database_of_journal(context)? {
         Some(database) => {
-            let journal = Journal::open_in(database).await.map_err(unreachable)?;
+            let journal = Journal::open_in(database).await?;
             Ok(journal.map(|journal| journal.mirrored_in(mirrors(context))))
         }
         None => Journal::open(&context.settings.config.journal.path).await,
@@ -98,7 +98,7 @@ pub async fn find_journal(context: &Context) -> Result<Option<Journal>> {
 pub async fn make_journal(context: &Context) -> Result<Journal> {
     match database_of_journal(context)? {
         Some(database) => {
-            let journal = Journal::create_in(database).await.map_err(unreachable)?;
+            let journal = Journal::create_in(database).await?;
             Ok(journal.mirrored_in(mirrors(context)))
         }
         None => Journal::create(&context.settings.config.journal.path).await,
@@ -113,19 +113,6 @@ pub fn mirrors(context: &Context) -> std::path::PathBuf {
 fn database_of_journal(context: &Context) -> Result<Option<Database>> {
     let config = &context.settings.config.journal;
     Database::of_journal(config, &|weak| context.ui.warn(weak))
-}
-
-/// A journal in a database that does not answer leaves one way.
-fn unreachable(problem: Problem) -> Problem {
-    if problem.exit() != Exit::Unavailable {
-        return problem;
-    }
-    let before = problem.hint().map(|hint| format!("{hint}\n"));
-    let next = format!(
-        "{}dbctl rollout rollback --break-glass      goes back to memory/file without the journal",
-        before.unwrap_or_default()
-    );
-    problem.next(next)
 }
 
 /// The run that is meant: the named one, the open one, the newest.

@@ -19,6 +19,8 @@ const EVERY: Duration = Duration::from_millis(200);
 /// How long a stop has to last where somebody drives: a driver that comes with an approval passes
 /// through the wait for it.
 const SETTLES_IN: Duration = Duration::from_secs(2);
+/// How long a journal in a database may be silent.
+const SILENT_FOR: Duration = Duration::from_secs(30);
 /// How long nobody has to drive before that is said.
 const MISSED_AFTER: Duration = Duration::from_secs(1);
 
@@ -58,8 +60,26 @@ pub async fn run(args: WaitArgs, context: &Context) -> Result<Exit> {
     let until = Until::find(&args.until, Until::OF_WAIT, &watched.known.plan)?;
     let began = Instant::now();
     let mut interrupt = interrupts();
+    let mut silent_since = None;
     loop {
-        watched.look(&journal).await?;
+        match watched.look(&journal).await {
+            Ok(()) => silent_since = None,
+            // One that is away for a moment is waited for, as its driver waits for it.
+            Err(problem) if problem.exit() == Exit::Unavailable => {
+                let since = *silent_since.get_or_insert_with(|| {
+                    context.ui.warn(format_args!("{problem}; asking again"));
+                    Instant::now()
+                });
+                if since.elapsed() >= SILENT_FOR {
+                    return Err(problem);
+                }
+                tokio::select! {
+                    Some(()) = interrupt.recv() => return Ok(Exit::Interrupted),
+                    () = tokio::time::sleep(EVERY) => continue,
+                }
+            }
+            Err(problem) => return Err(problem),
+        }
         let end = watched.end(until);
         watched.tell(end, &context.ui)?;
         if let Some(exit) = end {

@@ -72,7 +72,7 @@ impl Journal {
         .next(
             "the journal was edited or damaged: trust nothing after that event.\n\
              Compare with a copy of the head (SEQ:HASH) that an approval or a stop printed;\n\
-             set the toggles by hand with `dbctl toggles set`, which needs no journal",
+             dbctl --env NAME rollout rollback --break-glass      goes back without it",
         )
     }
 }

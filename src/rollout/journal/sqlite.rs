@@ -70,6 +70,10 @@ PRAGMA user_version = 2;
 const OPEN_ATTEMPTS: u32 = 10;
 const OPEN_AGAIN: Duration = Duration::from_millis(50);
 
+/// What is left when the file cannot be used.
+const WITHOUT_IT: &str =
+    "dbctl --env NAME rollout rollback --break-glass      goes back without the journal";
+
 /// The store's own clock, in milliseconds since 1970.
 const NOW: &str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
 
@@ -179,16 +183,14 @@ impl SqliteStore {
     fn problem(&self, act: &str, error: &sqlx::Error) -> Problem {
         let code = error.as_database_error().and_then(|e| e.code());
         let problem = self.note(act, Chain(error));
-        match code.as_deref() {
-            // SQLITE_FULL, SQLITE_IOERR and its kin.
-            Some("13") => {
-                problem.next("the disk is full; nothing was started. Make room and resume")
-            }
-            Some("5") => problem
-                .next("another process keeps the journal locked; see who holds the file open"),
-            Some("26") => problem.next("the file is not a journal; name another with journal.path"),
-            Some(_) | None => problem,
-        }
+        let next = match code.as_deref() {
+            // SQLITE_FULL, SQLITE_BUSY, SQLITE_NOTADB; SQLITE_IOERR, SQLITE_CORRUPT and the like.
+            Some("13") => "the disk is full; nothing was started. Make room and resume\n",
+            Some("5") => "another process keeps the journal locked; see who holds the file open\n",
+            Some("26") => "the file is not a journal; name another with journal.path\n",
+            Some(_) | None => "",
+        };
+        problem.next(format!("{next}{WITHOUT_IT}"))
     }
 
     fn note(&self, act: &str, cause: impl std::fmt::Display) -> Problem {

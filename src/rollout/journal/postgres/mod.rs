@@ -60,7 +60,7 @@ impl PostgresStore {
     }
 
     pub async fn open(database: Database) -> Result<Option<Self>> {
-        database.check().await?;
+        database.check().await.map_err(one_way_left)?;
         let mut store = Self {
             database,
             role: String::new(),
@@ -148,7 +148,7 @@ impl PostgresStore {
             Ok(done) => done,
             Err(_) => {
                 let why = format!("no answer within {} s", PATIENCE.as_secs());
-                Err(self.note(act, why).with_exit(Exit::Unavailable).into())
+                Err(self.silent(act, why).into())
             }
         }
     }
@@ -175,6 +175,10 @@ impl PostgresStore {
 
     /// [`Exit::Unavailable`]: it may work a moment later, and nobody knows what became of it.
     fn problem(&self, act: &str, error: &sqlx::Error) -> Problem {
+        one_way_left(self.judged(act, error))
+    }
+
+    fn judged(&self, act: &str, error: &sqlx::Error) -> Problem {
         let problem = pg::problem(format!("{act} the journal {self}"), error);
         let code = error.as_database_error().and_then(|e| e.code());
         match code.as_deref() {
@@ -207,6 +211,10 @@ impl PostgresStore {
                 _ => problem,
             },
         }
+    }
+
+    fn silent(&self, act: &str, why: impl fmt::Display) -> Problem {
+        one_way_left(self.note(act, why).with_exit(Exit::Unavailable))
     }
 
     fn note(&self, act: &str, cause: impl fmt::Display) -> Problem {
@@ -286,11 +294,22 @@ impl PostgresStore {
         };
         match tokio::time::timeout(READING, read).await {
             Ok(done) => done,
-            Err(_) => Err(self
-                .note(act, "it took too long")
-                .with_exit(Exit::Unavailable)),
+            Err(_) => Err(self.silent(act, "it took too long")),
         }
     }
+}
+
+/// What a journal that does not answer leaves.
+fn one_way_left(problem: Problem) -> Problem {
+    if problem.exit() != Exit::Unavailable {
+        return problem;
+    }
+    let before = problem.hint().map(|hint| format!("{hint}\n"));
+    let next = format!(
+        "{}dbctl rollout rollback --break-glass      goes back to memory/file without the journal",
+        before.unwrap_or_default()
+    );
+    problem.next(next)
 }
 
 impl fmt::Display for PostgresStore {
