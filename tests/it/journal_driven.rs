@@ -280,6 +280,10 @@ fn a_journal_in_the_database_that_the_run_switches_is_refused_by_whatever_name()
             refused.stderr
         );
     }
+    let made = db.psql("SELECT to_regnamespace('dbctl_journal') IS NULL");
+    assert_eq!(made, "t", "nothing was made in it");
+    let dry = run(dir.path(), &["rollout", "start", "--dry-run"]);
+    assert_eq!(dry.code, 3, "{}", dry.stderr);
     let beside = db.server().fresh_database();
     let warned = with(&beside.url);
     assert_eq!(warned.code, 10, "{}", warned.stderr);

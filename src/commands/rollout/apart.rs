@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
+use super::session::database_of_journal;
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
 use crate::pg::Database;
-use crate::rollout::journal::Journal;
 use crate::runbook::plan::Plan;
 
 /// How long a database may take to say which one it is.
@@ -15,10 +15,11 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Refuses a journal in a database of an environment of the plan, and warns of one on the same
 /// server. By what the servers say of themselves, so that another name, address or pooler for the
 /// same database is seen through; by the address alone where an environment's does not answer.
-pub async fn lies_apart(journal: &Journal, plan: &Plan, context: &Context) -> Result<()> {
-    let Some(ours) = journal.database() else {
+pub async fn lies_apart(plan: &Plan, context: &Context) -> Result<()> {
+    let Some(ours) = &database_of_journal(context)? else {
         return Ok(());
     };
+    ours.check().await?;
     let here = ours.identity().await?;
     for planned in &plan.environments {
         let env = context.settings.environment(Some(&planned.name))?;

@@ -85,7 +85,7 @@ async fn engine(args: RunArgs, context: &Context) -> Result<(Engine<Live, Termin
     }
     let plan = Plan::resolve(&runbook, &context.settings, args.runbook.shorten_bakes)?;
     let until = Until::find(&args.until, Until::OF_RUN, &plan)?;
-    let journal = make_journal(context).await?.claiming(args.who.claim);
+    let journal = make_journal(&plan, context).await?.claiming(args.who.claim);
     let engine = begin(journal, plan, args.confirm, context).await?;
     Ok((engine, until))
 }

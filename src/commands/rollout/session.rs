@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use tokio::sync::mpsc;
 
+use super::apart::lies_apart;
 use super::operator::Terminal;
 use super::world::Live;
 use crate::commands::Context;
@@ -15,6 +16,7 @@ use crate::rollout::engine::{Ending, Engine};
 use crate::rollout::journal::{Head, Journal, RunId, RunRow, mirrors_beside};
 use crate::rollout::machine::{PausedBy, State};
 use crate::runbook::model::Runbook;
+use crate::runbook::plan::Plan;
 use crate::ui::printable;
 
 /// Which run is meant.
@@ -94,8 +96,10 @@ pub async fn find_journal(context: &Context) -> Result<Option<Journal>> {
     }
 }
 
-/// The journal that the settings name; made where it is not there.
-pub async fn make_journal(context: &Context) -> Result<Journal> {
+/// The journal that the settings name, for a run by this plan; made where it is not there.
+pub async fn make_journal(plan: &Plan, context: &Context) -> Result<Journal> {
+    // Before anything is made in a database.
+    lies_apart(plan, context).await?;
     match database_of_journal(context)? {
         Some(database) => {
             let journal = Journal::create_in(database).await?;
@@ -110,7 +114,8 @@ pub fn mirrors(context: &Context) -> std::path::PathBuf {
     mirrors_beside(&context.settings.config.journal.path)
 }
 
-fn database_of_journal(context: &Context) -> Result<Option<Database>> {
+/// The database that the settings name for the journal.
+pub fn database_of_journal(context: &Context) -> Result<Option<Database>> {
     let config = &context.settings.config.journal;
     Database::of_journal(config, &|weak| context.ui.warn(weak))
 }

@@ -45,10 +45,11 @@ pub async fn run(args: StartArgs, context: &Context) -> Result<Exit> {
     let runbook = args.runbook.load(context)?;
     let plan = Plan::resolve(&runbook, &context.settings, args.runbook.shorten_bakes)?;
     if args.dry_run {
+        lies_apart(&plan, context).await?;
         let refused = super::dry::refused(context).await?;
         return super::dry::run(&plan, refused, context).await;
     }
-    let journal = make_journal(context).await?.claiming(args.who.claim);
+    let journal = make_journal(&plan, context).await?.claiming(args.who.claim);
     close_the_last(&journal, args.waive.as_ref(), context).await?;
     let engine = begin(journal, plan, args.confirm, context).await?;
     drive(engine, context).await
@@ -62,7 +63,6 @@ pub async fn begin(
     context: &Context,
 ) -> Result<Engine<Live, Terminal>> {
     nothing_is_unmerged(&journal, None, context).await?;
-    lies_apart(&journal, &plan, context).await?;
     context
         .ui
         .status(show(&Shown::of(&plan), &context.ui).trim_end());

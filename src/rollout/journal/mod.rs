@@ -192,14 +192,6 @@ impl Journal {
         }
     }
 
-    /// The database that it lies in, if it lies in one.
-    pub fn database(&self) -> Option<&Database> {
-        match &self.store {
-            Store::File(_) => None,
-            Store::Database(store) => Some(store.database()),
-        }
-    }
-
     /// All runs, newest first.
     pub async fn runs(&self) -> Result<Vec<RunRow>> {
         in_store!(self, store => store.runs().await)

@@ -106,10 +106,6 @@ impl PostgresStore {
         &self.role
     }
 
-    pub fn database(&self) -> &Database {
-        &self.database
-    }
-
     async fn make_tables(&self, act: &str) -> Result<()> {
         let failed = |e: sqlx::Error| {
             self.problem(act, &e).next(
