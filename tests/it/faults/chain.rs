@@ -116,6 +116,11 @@ impl<'a> Watch<'a> {
         })
     }
 
+    /// How many events were seen so far.
+    pub fn seen(&self) -> usize {
+        usize::try_from(self.seen).expect("not that many")
+    }
+
     /// Takes the store's write lock, so that nothing can be appended. False when somebody is
     /// writing just now.
     fn hold(&mut self) -> bool {

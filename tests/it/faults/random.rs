@@ -4,20 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use dbctl::demo::service::FaultSettings;
-use dbctl::rollout::machine::{Part, Progress, State, Status, StepRef};
+use dbctl::rollout::machine::{Event, Part, Progress, State, Status, StepRef};
 use dbctl::runbook::plan::Plan;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
-use super::chain::{expire, next_command};
+use super::chain::{Watch, expire, next_command};
 use super::promises;
 use super::scene::Scene;
 
 /// Kills in one rollout at most; after these it is let go on in peace.
 const MOST: usize = 6;
 
-/// Between the start of a driver and its end by SIGKILL, on average.
-const MEAN: f64 = 2.5;
+/// A driver is killed after so many events of its own at most, and a moment later.
+const EVENTS: usize = 12;
+const MOMENT: Duration = Duration::from_millis(700);
 
 /// What happens to a rollout beside the kills.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub struct Table {
     pub kills: usize,
     pub rollouts: usize,
     ends: BTreeMap<&'static str, usize>,
+    /// Why runs paused, in the words of the journal.
+    pauses: BTreeMap<String, usize>,
     pub broken: Vec<String>,
 }
 
@@ -74,7 +77,11 @@ impl std::fmt::Display for Table {
             self.rollouts,
             self.ends,
             self.broken.len()
-        )
+        )?;
+        for (why, times) in &self.pauses {
+            writeln!(f, "paused {times} times: {why}")?;
+        }
+        Ok(())
     }
 }
 
@@ -105,6 +112,7 @@ fn one(runbook: &str, random: &mut StdRng, most: usize, table: &mut Table) {
     };
     let scene = Scene::set(runbook);
     let traffic = scene.traffic();
+    let mut watch = Watch::of(&scene);
     let mut kills: Vec<Kill> = Vec::new();
     let mut last = None;
     let mut broken_canary = false;
@@ -123,12 +131,19 @@ fn one(runbook: &str, random: &mut StdRng, most: usize, table: &mut Table) {
         }
         let mut driver = scene.drive(&args);
         let began = Instant::now();
-        let after = Duration::from_secs_f64(-MEAN * random.random_range(0.01_f64..1.0).ln());
+        let kill = kills.len() < most;
+        let after = random.random_range(0..EVENTS) + watch.seen();
+        let moment = MOMENT.mul_f64(random.random());
+        let mut passed: Option<Instant> = None;
         let ended = loop {
             if let Some(code) = driver.ended() {
                 break Some(code);
             }
-            if kills.len() < most && began.elapsed() >= after {
+            watch.news();
+            if watch.seen() > after {
+                passed.get_or_insert_with(Instant::now);
+            }
+            if kill && passed.is_some_and(|at| at.elapsed() >= moment) {
                 break driver.kill();
             }
             assert!(
@@ -140,7 +155,7 @@ fn one(runbook: &str, random: &mut StdRng, most: usize, table: &mut Table) {
                 broken_canary = true;
                 break_canary(&scene);
             }
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(5));
         };
         match (ended, scene.state()) {
             (Some(code), Some((_, state, _))) => {
@@ -177,6 +192,15 @@ fn one(runbook: &str, random: &mut StdRng, most: usize, table: &mut Table) {
     table.kills += kills.len();
     table.rollouts += 1;
     *table.ends.entry(end).or_default() += 1;
+    for entry in scene
+        .entries()
+        .map(|(_, entries)| entries)
+        .unwrap_or_default()
+    {
+        if let Event::Paused { why, .. } = &entry.record.event {
+            *table.pauses.entry(why.clone()).or_default() += 1;
+        }
+    }
     let broken = promises::broken(&scene, traffic, &last);
     let of_run = broken
         .into_iter()
