@@ -121,7 +121,10 @@ pub fn run(cli: Cli) -> Exit {
             .enable_all()
             .build()
             .map_err(|e| Problem::new(Exit::Failed, "starting", e))?;
-        let done = runtime.block_on(dispatch(cli.command, &context));
+        let done = runtime.block_on(async {
+            outlive_file_size_limit();
+            dispatch(cli.command, &context).await
+        });
         // What still runs in the background (a blocked DNS look-up) must not hold the exit.
         runtime.shutdown_background();
         done
@@ -131,6 +134,19 @@ pub fn run(cli: Cli) -> Exit {
         problem.exit()
     })
 }
+
+/// A write beyond `ulimit -f` is an error like a full disk, which is told and can be gone on from,
+/// and not the end of the process.
+#[cfg(unix)]
+fn outlive_file_size_limit() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let raw = rustix::process::Signal::XFSZ.as_raw();
+    // A handler stays for the life of the process. Without one we are as before.
+    let _ = signal(SignalKind::from_raw(raw));
+}
+
+#[cfg(not(unix))]
+fn outlive_file_size_limit() {}
 
 async fn dispatch(command: Command, context: &Context) -> Result<Exit> {
     match command {

@@ -7,6 +7,7 @@ use chain::{Goal, Place, chain};
 use scene::Scene;
 
 mod chain;
+mod full;
 mod promises;
 mod random;
 mod runbook;

@@ -122,10 +122,14 @@ impl SqliteStore {
         // Switching a new file to write-ahead logging wants it alone for a moment, and SQLite does
         // not wait for that by itself.
         let mut attempt = 1;
+        // The first one says why; a connection whose commit failed says something else next.
+        let mut first = None;
         while let Err(problem) = journal.prepare_tables().await {
+            let why = first.take().unwrap_or(problem);
             if attempt >= OPEN_ATTEMPTS {
-                return Err(problem);
+                return Err(why);
             }
+            first = Some(why);
             attempt += 1;
             tokio::time::sleep(OPEN_AGAIN).await;
         }
@@ -182,12 +186,19 @@ impl SqliteStore {
 
     fn problem(&self, act: &str, error: &sqlx::Error) -> Problem {
         let code = error.as_database_error().and_then(|e| e.code());
+        let code: Option<u32> = code.and_then(|code| code.parse().ok());
         let problem = self.note(act, Chain(error));
-        let next = match code.as_deref() {
-            // SQLITE_FULL, SQLITE_BUSY, SQLITE_NOTADB; SQLITE_IOERR, SQLITE_CORRUPT and the like.
-            Some("13") => "the disk is full; nothing was started. Make room and resume\n",
-            Some("5") => "another process keeps the journal locked; see who holds the file open\n",
-            Some("26") => "the file is not a journal; name another with journal.path\n",
+        // The low byte is what kind of error it is.
+        let next = match code.map(|code| code & 0xff) {
+            // SQLITE_FULL; SQLITE_IOERR, which a quota and a limit on the size of files are.
+            Some(13 | 10) => {
+                "nothing was written, so nothing was begun by it. Make room for the journal\n\
+                 (disk, quota, ulimit -f); dbctl rollout resume goes on then\n"
+            }
+            // SQLITE_BUSY.
+            Some(5) => "another process keeps the journal locked; see who holds the file open\n",
+            // SQLITE_NOTADB.
+            Some(26) => "the file is not a journal; name another with journal.path\n",
             Some(_) | None => "",
         };
         problem.next(format!("{next}{WITHOUT_IT}"))

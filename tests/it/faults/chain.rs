@@ -32,6 +32,16 @@ impl Place {
             late,
         }
     }
+
+    /// It is one of `places`, or what must be killed for one of them to come: a step is probed only
+    /// after its driver died.
+    fn leads_to(&self, places: &BTreeSet<Place>) -> bool {
+        let probed = Place {
+            event: self.event.replace("intended", "probed"),
+            late: false,
+        };
+        places.contains(self) || (!self.late && places.contains(&probed))
+    }
 }
 
 impl std::fmt::Display for Place {
@@ -197,7 +207,8 @@ pub fn chain(scene: &Scene, goal: Goal, only: Option<&BTreeSet<Place>>) -> Told 
             }
             if let Some(event) = newest.as_ref().filter(|_| killing) {
                 let wanted = |place: &Place| {
-                    only.is_none_or(|only| only.contains(place)) && !killed.contains(place)
+                    let asked = only.is_none_or(|only| place.leads_to(only));
+                    asked && !killed.contains(place)
                 };
                 let (now, late) = (Place::after(event, false), Place::after(event, true));
                 if wanted(&now) {
@@ -241,8 +252,9 @@ pub fn chain(scene: &Scene, goal: Goal, only: Option<&BTreeSet<Place>>) -> Told 
         (seen.code, seen.stderr)
     });
     let (run, ..) = scene.state().expect("a run");
-    let wanted = only.cloned().unwrap_or(passed);
-    let missed = wanted.into_iter().filter(|p| !killed.contains(p));
+    let missed = passed
+        .into_iter()
+        .filter(|p| only.is_none_or(|only| only.contains(p)) && !killed.contains(p));
     Told {
         run,
         missed: missed.collect(),

@@ -39,6 +39,12 @@ fn folder(script: impl Fn(usize) -> String) -> tempfile::TempDir {
     dir
 }
 
+/// How many programs had their effect.
+pub fn lines(dir: &Path) -> usize {
+    let text = std::fs::read_to_string(dir.join("done")).expect("the programs' file");
+    text.lines().count()
+}
+
 pub fn every_line_once(dir: &Path) {
     let text = std::fs::read_to_string(dir.join("done")).expect("the programs' file");
     let expected: String = (0..STEPS).map(|n| format!("{n}\n")).collect();
