@@ -147,7 +147,7 @@ pub async fn switch(
     }
     let mut placed: Option<Snapshot> = None;
     if outlook.iter().any(Outlook::goes_back) {
-        match over::back(flipping, with.store, with.kit, &carrying).await {
+        match over::back(flipping, with.everyone, with.store, with.kit, &carrying).await {
             Ok((carried, snapshot)) => {
                 switch.back = Some(carried);
                 placed = Some(snapshot);

@@ -4,11 +4,14 @@
 use std::collections::BTreeSet;
 
 use chain::{Goal, Place, chain};
+use gone::{What, When};
 use scene::Scene;
 
 mod chain;
 mod full;
+mod gone;
 mod promises;
+mod proxy;
 mod random;
 mod runbook;
 mod scene;
@@ -47,6 +50,37 @@ fn killed_at_every_event_on_the_way_forward_a_run_completes_and_no_effect_happen
 #[test]
 fn killed_at_every_event_on_the_way_back_a_run_is_rolled_back_and_no_effect_happens_twice() {
     killed_everywhere(runbook::SHORT, Goal::Back);
+}
+
+/// Takes something away in each phase; what it came to is printed, and no promise may be broken.
+fn gone_in_every_phase(what: What) {
+    for when in When::ALL {
+        let told = gone::run(runbook::SHORT, what, when);
+        println!(
+            "{what:?} gone in {when:?}: {}, in the end {}",
+            told.then, told.end
+        );
+        assert!(
+            told.broken.is_empty(),
+            "{what:?} in {when:?}: {:#?}",
+            told.broken
+        );
+    }
+}
+
+#[test]
+fn with_postgres_gone_in_any_phase_a_run_pauses_or_goes_back_and_goes_on_later() {
+    gone_in_every_phase(What::Postgres);
+}
+
+#[test]
+fn with_the_metrics_gone_in_any_phase_no_bake_passes() {
+    gone_in_every_phase(What::Metrics);
+}
+
+#[test]
+fn with_postgres_and_the_metrics_gone_in_any_phase_a_rollback_works() {
+    gone_in_every_phase(What::Both);
 }
 
 #[test]

@@ -12,8 +12,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use self::parts::{
-    add, all_of_postgres, exports, import_all, kept, lacking, locals, must_answer, newest, note,
-    place_everywhere, publish, read_postgres, without_watermarks,
+    add, all_of_postgres, exports, import_all, kept, lacking, locals, must_answer, nearby, newest,
+    note, place_everywhere, publish, read_postgres, without_watermarks,
 };
 use super::client::ServiceClient;
 use super::contract::{Imported, Snapshot};
@@ -335,8 +335,9 @@ async fn carry_fenced(
 }
 
 /// Before `flipping` is switched to local modes: fences it, and takes the last delta from Postgres
-/// if it answers at once, else the kit with a margin. Never waits longer than half a second for
-/// anybody, and works with everything else gone (P7).
+/// if it answers at once, else the kit with a margin and what those of `everyone` know that are
+/// not switched: a client that revoked on each of them must not be forgotten by one (P2). Never
+/// waits longer than half a second for anybody, and works with everything else gone (P7).
 ///
 /// Returns the snapshot that each target must find at its start, and that [`settle`] wants.
 ///
@@ -344,6 +345,7 @@ async fn carry_fenced(
 /// When neither Postgres nor the kit can be read.
 pub async fn back(
     flipping: &Fleet,
+    everyone: &Fleet,
     store: Option<Store<'_>>,
     kit: &Kit,
     tell: Tell<'_>,
@@ -360,7 +362,18 @@ pub async fn back(
             Err(e) => note(&mut without, member, e.failure, tell),
         }
     }
-    let (snapshot, source) = newest(store, kit).await?;
+    let others = everyone.only(|name| !flipping.members.iter().any(|m| m.target.name == name));
+    let (newest, known) = futures_util::future::join(newest(store, kit), nearby(&others)).await;
+    let (mut snapshot, source) = newest?;
+    if let Source::Kit { .. } = source {
+        // `taken_at` stays the kit's: what Postgres took since then is still to come home.
+        let known = without_watermarks(&merge(&known));
+        let all = merge([&snapshot, &known]);
+        snapshot = Snapshot {
+            taken_at: snapshot.taken_at,
+            ..all
+        };
+    }
     tell(Progress::Read {
         from: source.to_string(),
         counts: Counts::of(&snapshot),

@@ -226,6 +226,13 @@ pub(super) async fn newest(store: Option<Store<'_>>, kit: &Kit) -> Result<(Snaps
     }
 }
 
+/// What members say at once of what they know; those that do not are left out.
+pub(super) async fn nearby(others: &Fleet) -> Vec<Snapshot> {
+    let said = others.all(|m| async { m.client.within(DELTA_BACK).export().await });
+    let said = said.await.into_iter();
+    said.filter_map(|(_, export)| export.ok()).collect()
+}
+
 pub(super) fn kept(kit: &Kit) -> Result<Snapshot> {
     let kept = kit.load()?;
     kept.map(|k| k.snapshot).ok_or_else(|| {

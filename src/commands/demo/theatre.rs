@@ -162,7 +162,7 @@ impl Theatre {
                 key_id: &self.settings.config.keys.key_id,
             };
             let kit = Kit::of(&self.settings, env)?;
-            let (_, snapshot) = over::back(&fleet, Some(store), &kit, &|_| {}).await?;
+            let (_, snapshot) = over::back(&fleet, &fleet, Some(store), &kit, &|_| {}).await?;
             let flip = toggle::flip(
                 &fleet,
                 &local,

@@ -99,7 +99,7 @@ pub async fn tell_here(
         engine.leave().await;
         return Err(refused(kind, &run, &refusal.to_string()));
     }
-    engine.tell(input).await.map(|_| ())
+    engine.tell(input).await
 }
 
 fn refused(kind: RequestKind, run: &RunId, why: &str) -> Problem {

@@ -61,7 +61,7 @@ pub async fn reconcile(
         rows.collect::<Vec<_>>().join("; ")
     );
     let by = engine.by();
-    engine.tell(Input::Note { by, text }).await.map(|_| ())
+    engine.tell(Input::Note { by, text }).await
 }
 
 fn show(found: &[Disagreement], ui: &Ui) -> String {

@@ -82,7 +82,6 @@ pub async fn run(args: TakeoverArgs, context: &Context) -> Result<Exit> {
     let mut engine = Engine::resume(world, operator, journal, &row.run, true).await?;
     if let Some(text) = args.note {
         let by = engine.by();
-        // If somebody took it from us at once, driving says so.
         engine.tell(Input::Note { by, text }).await?;
     }
     reconcile(&mut engine, args.accept.accept_world.as_deref(), context).await?;

@@ -1,6 +1,7 @@
 //! How driving ends, and with which exit status.
 
-use crate::error::Exit;
+use crate::error::{Exit, Problem};
+use crate::rollout::journal::RunId;
 use crate::rollout::machine::{PausedBy, StepRef};
 
 /// How a session of driving ended. The run itself may go on.
@@ -49,5 +50,34 @@ impl Ending {
             Ending::Unreachable { .. } => Exit::Unavailable,
             Ending::Fenced { .. } => Exit::LeaseHeld,
         }
+    }
+
+    /// What somebody is told whose word came to this instead of into the journal.
+    pub(super) fn instead_of_a_word(self, run: &RunId) -> Problem {
+        let exit = self.exit();
+        let doing = format!("writing it to the journal of run {run}");
+        let (cause, next) = match self {
+            Ending::Fenced { holder } => (
+                format!("{holder} drives the run now; nothing was written"),
+                "dbctl rollout status      shows where it stands and what may be done",
+            ),
+            Ending::Unreachable { why } => (
+                why,
+                "nobody knows whether it was written; dbctl rollout status tells",
+            ),
+            Ending::Completed
+            | Ending::RolledBack
+            | Ending::Stuck
+            | Ending::Aborted
+            | Ending::Paused(_)
+            | Ending::AwaitingApproval { .. }
+            | Ending::AwaitingAnswer { .. }
+            | Ending::Reached { .. }
+            | Ending::Detached => (
+                "driving ended meanwhile".to_owned(),
+                "dbctl rollout status      shows where it stands and what may be done",
+            ),
+        };
+        Problem::new(exit, doing, cause).next(next)
     }
 }

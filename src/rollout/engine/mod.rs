@@ -141,7 +141,7 @@ impl<W: World, O: Operator> Engine<W, O> {
         };
         engine.take_targets().await;
         let by = engine.by();
-        engine.input(Input::TakeOver { by }).await?;
+        engine.tell(Input::TakeOver { by }).await?;
         Ok(engine)
     }
 
@@ -181,8 +181,15 @@ impl<W: World, O: Operator> Engine<W, O> {
     }
 
     /// Gives the machine an input that does not come from the loop: a person's word at the start.
-    pub async fn tell(&mut self, input: Input) -> Result<Option<Ending>> {
-        self.input(input).await
+    ///
+    /// # Errors
+    /// It is not in the journal, or nobody knows whether it is: whoever said it must not be told
+    /// that it counts.
+    pub async fn tell(&mut self, input: Input) -> Result<()> {
+        match self.input(input).await? {
+            None => Ok(()),
+            Some(ending) => Err(ending.instead_of_a_word(self.run())),
+        }
     }
 
     /// Has driving end once every step of a phase is finished, before the next phase's approval

@@ -68,8 +68,8 @@ impl Stage {
     }
 
     fn back(&self, on: &[&str]) -> dbctl::error::Result<(over::Carried, Snapshot)> {
-        let flipping = self.targets(on);
-        let sequence = over::back(&flipping, Some(self.store()), &self.kit, &QUIET);
+        let (flipping, everyone) = (self.targets(on), self.targets(&[]));
+        let sequence = over::back(&flipping, &everyone, Some(self.store()), &self.kit, &QUIET);
         self.runtime.block_on(sequence)
     }
 

@@ -52,7 +52,7 @@ impl std::fmt::Display for Place {
 }
 
 /// What an event is about, the same in every run of a runbook.
-fn about(event: &Event) -> String {
+pub fn about(event: &Event) -> String {
     let step = |at: &StepRef| format!("{} {:?} {}", event.name(), at.part, at.index + 1);
     match event {
         Event::AnswerWanted { step: at }

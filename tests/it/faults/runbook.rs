@@ -73,7 +73,7 @@ interval    = "200ms"
 window      = "500ms"
 min_samples = 1
 failure_limit = 10
-error_limit = 100
+error_limit = 20
 ```
 
 ### Full
@@ -87,6 +87,15 @@ set   = "postgres"
 ```
 
 ```toml step
+id    = "bake-all"
+kind  = "bake"
+phase = "full"
+env   = "production"
+for   = "1s"
+gates = ["auth-errors"]
+```
+
+```toml step
 id    = "celebrate"
 kind  = "command"
 phase = "full"
@@ -96,6 +105,17 @@ probe = ["grep", "-qx", "celebrate", "done"]
 ```
 
 ## Rollback plan
+
+### Triggers
+
+```toml trigger
+id         = "auth-failures"
+measure    = { ratio = { bad = 'auth_requests_total{outcome="error"}', total = "auth_requests_total" } }
+above      = 0.6
+interval   = "200ms"
+window     = "2s"
+on_trigger = "rollback"
+```
 
 ### Sequence
 

@@ -9,6 +9,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dbctl::demo::stage::{Player, SERVICE_ROLE, Stage};
@@ -18,20 +19,32 @@ use dbctl::rollout::journal::{Entry, Journal, RunId};
 use dbctl::rollout::machine::State;
 use dbctl::runbook::plan::Plan;
 
+use super::proxy;
 use crate::support::cli::{Seen, dbctl, run};
-use crate::support::postgres::{Server, TestDb};
+use crate::support::postgres::{Server, TestDb, free_port};
 
 pub struct Scene {
     dir: tempfile::TempDir,
     pub stage: Stage,
     pub databases: BTreeMap<&'static str, TestDb>,
     instances: Arc<Vec<Supervised>>,
+    /// Whether the proxies let requests for metrics through.
+    metrics: Arc<AtomicBool>,
     pub runtime: tokio::runtime::Runtime,
 }
 
 impl Scene {
     /// Sets the stage for a runbook; the instances serve from memory and files.
     pub fn set(runbook: &str) -> Self {
+        Self::set_with(runbook, false)
+    }
+
+    /// The same, with a proxy before each instance that can keep its metrics back.
+    pub fn behind_proxies(runbook: &str) -> Self {
+        Self::set_with(runbook, true)
+    }
+
+    fn set_with(runbook: &str, proxies: bool) -> Self {
         let server = Server::own();
         // As a DBA does it before: the rollout's migrations find the roles and leave them.
         server.psql(
@@ -56,8 +69,15 @@ impl Scene {
         std::fs::write(&stage.settings, settings).expect("written");
         std::fs::write(dir.path().join("runbook.md"), runbook).expect("written");
         std::fs::write(dir.path().join("done"), "").expect("written");
+        let metrics = Arc::new(AtomicBool::new(true));
         for player in &stage.instances {
             let mut text = std::fs::read_to_string(&player.env_file).expect("an env file");
+            if proxies {
+                let address = player.url.trim_start_matches("http://");
+                let behind = format!("127.0.0.1:{}", free_port());
+                text = text.replace(address, &behind);
+                proxy::start(address, behind, metrics.clone());
+            }
             let url = databases[player.env].url_as(SERVICE_ROLE);
             writeln!(text, "DATABASE_URL={url}").expect("a string takes it");
             std::fs::write(&player.env_file, text).expect("written");
@@ -77,6 +97,7 @@ impl Scene {
             stage,
             databases,
             instances,
+            metrics,
             runtime,
         }
     }
@@ -117,7 +138,17 @@ impl Scene {
     }
 
     pub fn drive(&self, args: &[String]) -> Driver {
-        Driver::spawn(self.path(), args)
+        Driver::spawn(self.path(), "said", args)
+    }
+
+    /// A second operator's command, while somebody drives.
+    pub fn drive_beside(&self, args: &[String]) -> Driver {
+        Driver::spawn(self.path(), "said-beside", args)
+    }
+
+    /// Lets requests for metrics through, or not.
+    pub fn metrics(&self, through: bool) {
+        self.metrics.store(through, Ordering::Relaxed);
     }
 
     /// The newest run with its entries; none before the first event.
@@ -176,8 +207,8 @@ pub struct Driver {
 }
 
 impl Driver {
-    fn spawn(dir: &Path, args: &[String]) -> Self {
-        let said = dir.join("said");
+    fn spawn(dir: &Path, said: &str, args: &[String]) -> Self {
+        let said = dir.join(said);
         let stderr = File::create(&said).expect("a file");
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let child = dbctl(dir, &[&["rollout"], &args[..]].concat())
@@ -192,6 +223,12 @@ impl Driver {
     pub fn ended(&mut self) -> Option<i32> {
         let status = self.child.try_wait().expect("a child")?;
         Some(status.code().expect("nobody else killed it"))
+    }
+
+    /// Its exit status, when it has ended.
+    pub fn wait(&mut self) -> i32 {
+        let status = self.child.wait().expect("it ends");
+        status.code().expect("nobody killed it")
     }
 
     /// SIGKILL; returns its exit status if it had just ended by itself.

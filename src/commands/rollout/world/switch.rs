@@ -94,7 +94,8 @@ impl Live {
         let kit = self.kit(env)?;
         let database = self.database(env).ok();
         let store = database.as_ref().map(|d| self.store(d));
-        let (carried, snapshot) = match over::back(fleet, store, &kit, &|_| {}).await {
+        let everyone = Fleet::everyone(env)?;
+        let (carried, snapshot) = match over::back(fleet, &everyone, store, &kit, &|_| {}).await {
             Ok(taken) => taken,
             Err(problem) => {
                 over::unfence(fleet, &|_| {}).await;

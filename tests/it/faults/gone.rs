@@ -1,0 +1,151 @@
+//! Postgres, the metrics, or both are gone while a phase is under way.
+
+use std::time::{Duration, Instant};
+
+use dbctl::rollout::engine::now_ms;
+use dbctl::rollout::machine::{Event, Part, Status};
+use dbctl::runbook::model::StepKind;
+
+use super::chain::{Watch, about, next_command};
+use super::promises;
+use super::scene::Scene;
+
+/// What is taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    Postgres,
+    Metrics,
+    Both,
+}
+
+/// When it is taken away, by the newest event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// The canary is being switched.
+    Canary,
+    Bake,
+    /// The rest is being switched.
+    Full,
+    /// An operator has begun a rollback from the canary's bake.
+    Rollback,
+}
+
+impl When {
+    pub const ALL: [When; 4] = [When::Canary, When::Bake, When::Full, When::Rollback];
+
+    fn event(self) -> &'static str {
+        match self {
+            When::Canary => "intended Forward 5",
+            When::Bake => "observed Forward 7",
+            When::Full => "intended Forward 8",
+            When::Rollback => "rollback-started",
+        }
+    }
+}
+
+/// How a run went on.
+#[derive(Debug)]
+pub struct Told {
+    /// How the driver ended that was deprived.
+    pub then: String,
+    /// Where the run ended, once all was back.
+    pub end: Status,
+    pub broken: Vec<String>,
+}
+
+fn take(scene: &Scene, what: What, away: bool) {
+    if what != What::Metrics {
+        let server = scene.databases["production"].server();
+        if away {
+            server.kill();
+        } else {
+            server.start();
+        }
+    }
+    if what != What::Postgres {
+        scene.metrics(!away);
+    }
+}
+
+/// One run of the short runbook. Where both are gone, the run is rolled back before they return.
+pub fn run(runbook: &str, what: What, when: When) -> Told {
+    let scene = Scene::behind_proxies(runbook);
+    let traffic = scene.traffic();
+    let mut watch = Watch::of(&scene);
+    let mut gone_at = None;
+    let mut then = None;
+    let mut window = (0, 0);
+    let mut asking = None;
+    let mut last = None;
+    while let Some(args) = next_command(&scene, false) {
+        let mut driver = scene.drive(&args);
+        let began = Instant::now();
+        let code = loop {
+            let ended = driver.ended();
+            for record in watch.news() {
+                let event = about(&record.event);
+                if when == When::Rollback && event == When::Bake.event() && asking.is_none() {
+                    let args = ["rollback", "--reason", "a test"].map(String::from);
+                    asking = Some(scene.drive_beside(&args));
+                }
+                if event == when.event() && gone_at.is_none() {
+                    take(&scene, what, true);
+                    window.0 = now_ms();
+                    gone_at = Some(Instant::now());
+                }
+            }
+            if let Some(code) = ended {
+                break code;
+            }
+            assert!(
+                began.elapsed() < Duration::from_secs(200),
+                "it hangs: {}",
+                driver.said()
+            );
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        last = Some((code, driver.said()));
+        assert!(
+            [0, 10, 11, 12, 13].contains(&code),
+            "it ended with {code}: {last:?}"
+        );
+        if gone_at.is_some() && then.is_none() && code != 10 {
+            let (_, state, _) = scene.state().expect("a run");
+            then = Some(format!("{} ({code})", state.status));
+            if what == What::Both && state.status != Status::RolledBack {
+                let back = scene.rollout(&["rollback"]);
+                assert_eq!(back.code, 13, "with everything gone: {}", back.stderr);
+                last = Some((back.code, back.stderr));
+            }
+            window.1 = now_ms();
+            take(&scene, what, false);
+        }
+    }
+    if let Some(mut asking) = asking {
+        assert_eq!(asking.wait(), 13, "{}", asking.said());
+    }
+    let (_, state, _) = scene.state().expect("a run");
+    let mut broken = unseen_passes(&scene, what, window);
+    broken.extend(promises::broken(&scene, traffic, &last.expect("a driver")));
+    Told {
+        then: then.expect("it was taken away"),
+        end: state.status,
+        broken,
+    }
+}
+
+/// P6: no bake passes while its metrics are gone.
+fn unseen_passes(scene: &Scene, what: What, (from, to): (u64, u64)) -> Vec<String> {
+    let (_, _, plan) = scene.state().expect("a run");
+    let (_, entries) = scene.entries().expect("a run");
+    let passed = entries.iter().filter(|entry| match &entry.record.event {
+        Event::Succeeded { step, .. } if step.part == Part::Forward => {
+            matches!(plan.forward[step.index].step.kind, StepKind::Bake { .. })
+        }
+        _ => false,
+    });
+    passed
+        .filter(|e| what != What::Postgres && (from..to).contains(&e.record.at_ms))
+        .map(|e| format!("P6: event {} passes a bake that nobody saw", e.record.seq))
+        .collect()
+}
