@@ -8,7 +8,7 @@ use clap::Parser as _;
 use dbctl::check::Verdict;
 use dbctl::commands::Cli;
 use dbctl::rollout::engine::Engine;
-use dbctl::rollout::journal::{Entry, Journal};
+use dbctl::rollout::journal::{Entry, Journal, RunId};
 use dbctl::rollout::machine::{Found, Input, Outcome, Reading, State};
 use dbctl::rollout::ports::{Agreed, Done, Job, Look, Looked, Operator, Said, World};
 use dbctl::runbook::plan::{Phase, Plan, Planned, TargetRef};
@@ -172,6 +172,10 @@ impl World for Nobody {
 
     async fn look(&self, _: Look) -> Looked {
         Looked::default()
+    }
+
+    async fn take(&self, _: Arc<Plan>, _: &RunId, _: u64, _: &str) -> Vec<String> {
+        Vec::new()
     }
 
     async fn tend(&self, _: Arc<Plan>, _: Vec<TargetRef>) -> Result<(), String> {
