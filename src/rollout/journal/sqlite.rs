@@ -405,15 +405,16 @@ impl SqliteStore {
             "UPDATE leases SET holder = ?1, token = token + 1, expires_ms = {NOW} + ?2
              WHERE run = ?3 AND (?4 OR expires_ms <= {NOW}) RETURNING token"
         );
-        let token: Option<i64> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+        // All of it: the row comes before the commit, which may still fail.
+        let token: Vec<i64> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
             .bind(holder)
             .bind(millis(ttl))
             .bind(run.as_str())
             .bind(force)
-            .fetch_optional(&self.pool)
+            .fetch_all(&self.pool)
             .await
             .map_err(|e| self.problem(act, &e))?;
-        if let Some(token) = token {
+        if let Some(token) = token.first().copied() {
             let lease = Lease::new(run.clone(), holder.to_owned(), unsigned(token), ttl, before);
             return Ok(Taken::Ours(lease));
         }
@@ -477,15 +478,19 @@ impl SqliteStore {
             "INSERT INTO requests (run, kind, by_whom, claim, detail, made_ms)
              VALUES (?, ?, ?, ?, ?, {NOW}) RETURNING id"
         );
-        sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+        // All of it: the row comes before the commit, which may still fail.
+        let id: Vec<i64> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
             .bind(run.as_str())
             .bind(kind.as_str())
             .bind(by.to_string())
             .bind(by.claim())
             .bind(detail)
-            .fetch_one(&self.pool)
+            .fetch_all(&self.pool)
             .await
-            .map_err(|e| self.problem("leaving a request in", &e))
+            .map_err(|e| self.problem("leaving a request in", &e))?;
+        id.first()
+            .copied()
+            .ok_or_else(|| self.note("leaving a request in", "it gave no number"))
     }
 
     pub async fn requests(&self, run: &RunId) -> Result<Vec<Request>> {
