@@ -105,7 +105,7 @@ fn with_the_journals_disk_full_a_rollback_says_another_way_back_and_that_works()
     let blocks = 64;
     let full = with_room(scene.path(), blocks, &["rollout", "rollback"]);
     assert_eq!(full.code, 1, "{}", full.stderr);
-    assert!(full.stderr.contains("dbctl toggles set"), "{}", full.stderr);
+    assert!(full.stderr.contains("--break-glass"), "{}", full.stderr);
 
     let args = [
         "--env",
