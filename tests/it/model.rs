@@ -62,37 +62,39 @@ fn two_operators_crashes_and_faults_break_no_promise() {
 
 #[test]
 fn each_property_is_able_to_fail() {
-    let seeded = [
-        (Defect::StoreIgnoresTheToken, ALWAYS[0]),
-        (Defect::ProbeDoesNotWait, ALWAYS[1]),
-        (Defect::DoubtIsForgotten, ALWAYS[1]),
-        (Defect::EffectBeforeIntent, ALWAYS[2]),
-        (Defect::NoDataPasses, ALWAYS[3]),
-        (Defect::PausedIsDeaf, ALWAYS[4]),
-        (Defect::UnrecordedChange, ALWAYS[5]),
-        (Defect::EffectSurvivesRollback, ALWAYS[6]),
-        (Defect::AnyPlanWillDo, ALWAYS[7]),
-        (Defect::ApprovalsOutliveTheirPlan, ALWAYS[7]),
-        (Defect::OneMayAgreeTwice, ALWAYS[8]),
-        (Defect::StuckInSilence, ALWAYS[9]),
+    // Each with a plan in which it shows.
+    let seeded: [(Defect, &str, &[&str]); 12] = [
+        (Defect::StoreIgnoresTheToken, ALWAYS[0], &["ask"]),
+        (Defect::ProbeDoesNotWait, ALWAYS[1], &["deploy", "flip"]),
+        (Defect::DoubtIsForgotten, ALWAYS[1], &["deploy", "flip"]),
+        (Defect::EffectBeforeIntent, ALWAYS[2], &["flip"]),
+        (Defect::NoDataPasses, ALWAYS[3], &["flip", "bake"]),
+        (Defect::PausedIsDeaf, ALWAYS[4], &["flip"]),
+        (Defect::UnrecordedChange, ALWAYS[5], &["ask"]),
+        (Defect::EffectSurvivesRollback, ALWAYS[6], &["flip"]),
+        (Defect::AnyPlanWillDo, ALWAYS[7], &["ask"]),
+        (Defect::ApprovalsOutliveTheirPlan, ALWAYS[7], &["flip"]),
+        (Defect::OneMayAgreeTwice, ALWAYS[8], &["ask"]),
+        (Defect::StuckInSilence, ALWAYS[9], &["flip"]),
     ];
     for name in ALWAYS {
         assert!(
-            seeded.iter().any(|(_, n)| *n == name),
+            seeded.iter().any(|(_, n, _)| *n == name),
             "no defect for {name}"
         );
     }
-    for (defect, name) in seeded {
-        let found = small_outlines().into_iter().any(|outline| {
-            let model = Rollout {
-                bounds: bounds(&outline),
-                outline,
-                defect: Some(defect),
-            };
-            let until = HasDiscoveries::AnyOf([name].into());
-            let checker = model.checker().threads(2).finish_when(until);
-            checker.spawn_bfs().join().discovery(name).is_some()
-        });
+    for (defect, name, steps) in seeded {
+        let ids = |o: &Outline| -> Vec<String> { o.forward.iter().map(|s| s.id.clone()).collect() };
+        let outline = small_outlines().into_iter().find(|o| ids(o) == steps);
+        let outline = outline.expect("a small plan");
+        let model = Rollout {
+            bounds: bounds(&outline),
+            outline,
+            defect: Some(defect),
+        };
+        let until = HasDiscoveries::AnyOf([name].into());
+        let checker = model.checker().threads(2).finish_when(until);
+        let found = checker.spawn_bfs().join().discovery(name).is_some();
         assert!(found, "{defect:?} is not found by: {name}");
     }
 }
