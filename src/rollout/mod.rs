@@ -8,6 +8,7 @@ pub mod machine;
 mod outline;
 pub mod person;
 pub mod ports;
+pub mod rehearsal;
 pub mod spool;
 
 pub use outline::outline;

@@ -167,6 +167,9 @@ pub fn proof(proof: &Proof) -> String {
             format!("queries in {env}: {}", names(queries, "all of them"))
         }
         Proof::Rehearsal { step } => format!("step {step} of the same run"),
+        Proof::Rehearsed { env, within } => {
+            format!("rehearsed in {env} within {}", words(*within))
+        }
     }
 }
 

@@ -266,4 +266,6 @@ pub enum Proof {
     Queries { env: String, queries: Vec<String> },
     /// A rehearsal of the rollback succeeded in this run, and the runbook documents a rollback.
     Rehearsal { step: String },
+    /// `rollout rehearse` passed in the environment with these steps, not longer ago than this.
+    Rehearsed { env: String, within: Duration },
 }

@@ -176,7 +176,7 @@ fn newest(fields: &mut Fields, mistakes: &mut Mistakes) -> Option<Newest> {
     })
 }
 
-const PROOFS: [&str; 4] = ["modes", "gates", "queries", "rehearsal"];
+const PROOFS: [&str; 5] = ["modes", "gates", "queries", "rehearsal", "rehearsed"];
 
 /// One completion criterion.
 pub fn criterion(mut common: Common, mistakes: &mut Mistakes) -> Option<Criterion> {
@@ -188,6 +188,7 @@ pub fn criterion(mut common: Common, mistakes: &mut Mistakes) -> Option<Criterio
         "gates" => gates(&mut common, mistakes),
         "queries" => queries(&mut common, mistakes),
         "rehearsal" => rehearsal(&mut common, mistakes),
+        "rehearsed" => rehearsed(&mut common, mistakes),
         other => {
             mistakes.add(
                 kind.span,
@@ -243,6 +244,17 @@ fn rehearsal(common: &mut Common, mistakes: &mut Mistakes) -> Option<Proof> {
         span: step.span,
     });
     Some(Proof::Rehearsal { step: step.value })
+}
+
+fn rehearsed(common: &mut Common, mistakes: &mut Mistakes) -> Option<Proof> {
+    let env = environment(common, mistakes);
+    let within = common
+        .fields
+        .need::<Duration>("within", "\"336h\"", mistakes);
+    Some(Proof::Rehearsed {
+        env: env?,
+        within: within?.value,
+    })
 }
 
 fn environment(common: &mut Common, mistakes: &mut Mistakes) -> Option<String> {

@@ -263,7 +263,10 @@ fn watched(draft: &Draft, mistakes: &mut Mistakes) {
     for gate in &draft.gates {
         let known = |c: &super::model::Criterion| match &c.proof {
             Proof::Gates { gates } => gates.contains(&gate.id),
-            Proof::Modes { .. } | Proof::Queries { .. } | Proof::Rehearsal { .. } => false,
+            Proof::Modes { .. }
+            | Proof::Queries { .. }
+            | Proof::Rehearsal { .. }
+            | Proof::Rehearsed { .. } => false,
         };
         // A criterion that relies on it says so itself.
         if !baked.contains(gate.id.as_str())
@@ -313,6 +316,28 @@ fn watched(draft: &Draft, mistakes: &mut Mistakes) {
                 }
             }
             Proof::Modes { .. } | Proof::Queries { .. } => {}
+            Proof::Rehearsed { env, .. } => rehearsed(draft, criterion, env, mistakes),
         }
+    }
+}
+
+/// What is rehearsed in an environment is what the rollout does there.
+fn rehearsed(
+    draft: &Draft,
+    criterion: &super::model::Criterion,
+    env: &str,
+    mistakes: &mut Mistakes,
+) {
+    let acts = |s: &StepDraft| s.env.as_ref().is_none_or(|e| e.value == env);
+    if readable(draft) && !forward(draft).any(acts) {
+        mistakes.add(
+            criterion.at.offset..criterion.at.offset,
+            format_args!(
+                "criterion `{}` wants a rehearsal in `{env}`, and no step acts there",
+                criterion.id
+            ),
+            "can never hold",
+            "name an environment that a phase of the rollout acts in",
+        );
     }
 }

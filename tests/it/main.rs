@@ -30,6 +30,7 @@ mod pipeline;
 mod preflight;
 mod prompts;
 mod reconcile;
+mod rehearse;
 mod replan;
 mod resolver;
 mod rollout;

@@ -12,6 +12,7 @@ mod operator;
 mod plan;
 mod reach;
 mod reconcile;
+mod rehearse;
 mod replan;
 mod request;
 mod resume;
@@ -87,6 +88,8 @@ Example:
     Merge(merge::MergeArgs),
     /// Show a run's journal and check its hash chain
     Log(log::LogArgs),
+    /// Walk the part of a runbook that acts in one environment forwards and back from every step
+    Rehearse(rehearse::RehearseArgs),
     /// Try out the hooks: programs and servers that are told what happens in a run
     Hooks(hooks::HooksArgs),
 }
@@ -112,6 +115,7 @@ pub async fn run(args: RolloutArgs, context: &Context) -> Result<Exit> {
         RolloutCommand::Rollback(args) => rollback::run(args, context).await,
         RolloutCommand::Merge(args) => merge::run(args, context).await,
         RolloutCommand::Log(args) => log::run(args, context).await,
+        RolloutCommand::Rehearse(args) => rehearse::run(args, context).await,
         RolloutCommand::Hooks(args) => hooks::run(args, context).await,
     }
 }

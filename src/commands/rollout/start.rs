@@ -63,6 +63,7 @@ pub async fn begin(
     context: &Context,
 ) -> Result<Engine<Live, Terminal>> {
     nothing_is_unmerged(&journal, None, context).await?;
+    super::rehearse::none_under_way(&plan, context).await?;
     context
         .ui
         .status(show(&Shown::of(&plan), &context.ui).trim_end());

@@ -38,6 +38,13 @@ const TEND_EVERY: Duration = Duration::from_secs(5);
 /// How long leaving waits for the last refresh.
 const LAST_TEND: Duration = Duration::from_secs(3);
 
+/// After what driving ends.
+#[derive(Debug, Clone, Copy)]
+enum Until {
+    Phase(usize),
+    Step(usize),
+}
+
 /// A run that this process drives.
 pub struct Engine<W, O> {
     world: Arc<W>,
@@ -45,8 +52,8 @@ pub struct Engine<W, O> {
     journal: Journal,
     lease: Lease,
     known: Known,
-    /// The phase after which driving ends, if it does before the run does.
-    until: Option<usize>,
+    /// After what driving ends, if it does before the run does.
+    until: Option<Until>,
     /// The journal did not answer the last time.
     unheard: bool,
     mirror: Option<Mirror>,
@@ -195,7 +202,12 @@ impl<W: World, O: Operator> Engine<W, O> {
     /// Has driving end once every step of a phase is finished, before the next phase's approval
     /// is asked for. The last phase ends with the run.
     pub fn stop_after(&mut self, phase: usize) {
-        self.until = Some(phase);
+        self.until = Some(Until::Phase(phase));
+    }
+
+    /// Has driving end once a forward step, and so every one before it, is finished.
+    pub fn stop_behind(&mut self, step: usize) {
+        self.until = Some(Until::Step(step));
     }
 
     /// Whether the machine would take an input now.
@@ -317,8 +329,7 @@ impl<W: World, O: Operator> Engine<W, O> {
             if outside.leaving {
                 return Ok(Some(Ending::Detached));
             }
-            if let Some(phase) = self.until.filter(|p| self.known.state.stands_behind(*p)) {
-                let phase = self.phase(phase).name;
+            if let Some(phase) = self.reached() {
                 return Ok(Some(Ending::Reached { phase }));
             }
             let Ok(decision) = decide(&self.known.state, now_ms(), Input::Tick) else {
@@ -335,6 +346,20 @@ impl<W: World, O: Operator> Engine<W, O> {
             }
         }
         Ok(None)
+    }
+
+    /// The name of what driving was to end after, once it is finished.
+    fn reached(&self) -> Option<String> {
+        let state = &self.known.state;
+        match self.until? {
+            Until::Phase(phase) => state.stands_behind(phase).then(|| self.phase(phase).name),
+            Until::Step(step) => {
+                let mut steps = state.forward.iter().take(step + 1);
+                let finished = steps.all(|s| s.progress.is_finished());
+                let id = &state.outline.forward.get(step)?.id;
+                (state.status == Status::Running && finished).then(|| id.clone())
+            }
+        }
     }
 
     /// The machine waits for something from outside. Is it something that can come to us?

@@ -413,6 +413,10 @@ impl Live {
                 (verdict, why, before)
             }
             Proof::Rehearsal { step } => unknown("it is rehearsed in this run", Some(step.clone())),
+            Proof::Rehearsed { env, within } => {
+                let (verdict, why) = self.rehearsed(plan, env, *within).await;
+                (verdict, why, None)
+            }
         };
         let result = result(&criterion.id, "", verdict, summary, None);
         Ok(Looked::new(result, before))

@@ -8,10 +8,12 @@ mod program;
 mod prove;
 mod set_back;
 mod switch;
+mod witness;
 
 pub use compare::Disagreement;
 pub use expected::expected;
 pub use foresee::{Foreseen, Now};
+pub use witness::Witness;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

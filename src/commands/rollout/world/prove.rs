@@ -1,5 +1,8 @@
 //! Steps that only look, and what they saw as evidence.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Live, failed, succeeded};
@@ -10,7 +13,9 @@ use crate::check::{CheckResult, Verdict};
 use crate::error::Result;
 use crate::rollout::machine::{Outcome, Progress};
 use crate::rollout::ports::{Done, Job};
+use crate::rollout::rehearsal;
 use crate::runbook::model::{Criterion, Proof, Query};
+use crate::runbook::plan::Plan;
 use crate::runtime::toggles::Modes;
 
 impl Live {
@@ -118,6 +123,7 @@ impl Live {
                     (_, false) => (Verdict::Fail, "the runbook documents no rollback".into()),
                 }
             }
+            Proof::Rehearsed { env, within } => self.rehearsed(&job.plan, env, *within).await,
         };
         Ok(CheckResult {
             name: criterion.id.clone(),
@@ -128,6 +134,36 @@ impl Live {
             evidence: Vec::new(),
             duration: began.elapsed(),
         })
+    }
+
+    /// Whether what the plan does in `env` was rehearsed there, and when.
+    pub(super) async fn rehearsed(
+        &self,
+        plan: &Plan,
+        env: &str,
+        within: Duration,
+    ) -> (Verdict, String) {
+        let Some(part) = rehearsal::part(plan, env) else {
+            return (Verdict::Fail, format!("no step acts in {env}"));
+        };
+        let folder = rehearsal::folder(&self.settings.config.journal.path, env);
+        let hash = rehearsal::part_hash(&part);
+        match rehearsal::evidence(&folder, &hash, within, Timestamp::now()).await {
+            Ok(record) => {
+                let quick = match record.shortened_ms {
+                    Some(ms) => format!(", bakes shortened to {ms} ms"),
+                    None => String::new(),
+                };
+                let ended = record.ended.unwrap_or(record.began);
+                let ways = record.cases.len();
+                let text = format!("{ways} ways were rehearsed in {env} until {ended}{quick}");
+                (Verdict::Pass, text)
+            }
+            Err(why) => (
+                Verdict::Fail,
+                format!("{why}; dbctl --env {env} rollout rehearse"),
+            ),
+        }
     }
 
     pub(super) async fn modes_hold(&self, env: &str, expected: Modes) -> Result<(Verdict, String)> {
