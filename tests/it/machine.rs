@@ -195,6 +195,14 @@ fn inputs(state: &State) -> Vec<Input> {
                 by: by.into(),
             });
         }
+        for done in [true, false] {
+            inputs.push(Input::Resolve {
+                step: at,
+                done,
+                by: by(),
+                why: why(),
+            });
+        }
         let attempts = state.step(at).expect("it exists").attempts;
         for attempt in [attempts.saturating_sub(1), attempts] {
             for outcome in [

@@ -15,6 +15,7 @@ mod reconcile;
 mod rehearse;
 mod replan;
 mod request;
+mod resolve;
 mod resume;
 mod rollback;
 mod run;
@@ -79,6 +80,8 @@ Example:
     Note(note::NoteArgs),
     /// Have the run follow the runbook as it is now: shows what differs, and asks
     Replan(replan::ReplanArgs),
+    /// Say what became of a step in doubt, after looking, where no probe can tell
+    Resolve(resolve::ResolveArgs),
     /// End a run before anything was switched
     #[command(after_help = "Example:\n  dbctl rollout abort --reason INC-1234")]
     Abort(request::RequestArgs),
@@ -111,6 +114,7 @@ pub async fn run(args: RolloutArgs, context: &Context) -> Result<Exit> {
         RolloutCommand::Pause(args) => request::pause(args, context).await,
         RolloutCommand::Note(args) => note::run(args, context).await,
         RolloutCommand::Replan(args) => replan::run(args, context).await,
+        RolloutCommand::Resolve(args) => resolve::run(args, context).await,
         RolloutCommand::Abort(args) => request::abort(args, context).await,
         RolloutCommand::Rollback(args) => rollback::run(args, context).await,
         RolloutCommand::Merge(args) => merge::run(args, context).await,

@@ -215,18 +215,16 @@ pub fn last_words(ending: &Ending, run: &RunId, head: Head, state: &State) -> St
              dbctl rollout rollback    tries again\n"
         ),
         Ending::Aborted => format!("ABORTED run {run}: nothing was switched\n  {seen}\n"),
+        Ending::Paused(PausedBy::Doubt) => format!(
+            "PAUSED run {run} by a step in doubt: look what became of it\n  {seen}\n  \
+             next   dbctl rollout resolve STEP --done|--not-done   says what you saw\n         \
+             dbctl rollout resume      asks its probe again\n         \
+             dbctl rollout rollback    goes back to memory/file\n{unwatched}",
+        ),
         Ending::Paused(by) => format!(
-            "PAUSED run {run} by {by}{}\n  {seen}\n  \
+            "PAUSED run {run} by {by}\n  {seen}\n  \
              next   dbctl rollout resume      goes on where it stands\n         \
              dbctl rollout rollback    goes back to memory/file\n{unwatched}",
-            match by {
-                PausedBy::Doubt => " (look at the target before resuming)",
-                PausedBy::Person
-                | PausedBy::Gate
-                | PausedBy::Trigger
-                | PausedBy::Failure
-                | PausedBy::Inconclusive => "",
-            }
         ),
         Ending::Reached { phase } => format!(
             "REACHED run {run}: every step of phase {} is finished\n  {seen}\n  \

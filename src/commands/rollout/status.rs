@@ -257,6 +257,14 @@ impl StatusReport {
             | Status::Completed
             | Status::Aborted => {}
         }
+        let in_doubt = |s: &StepState| s.progress == Progress::InDoubt;
+        let stands = matches!(self.status, Status::Paused { .. } | Status::Stuck { .. });
+        let State {
+            forward, rollback, ..
+        } = &self.state;
+        if stands && forward.iter().chain(rollback).any(in_doubt) {
+            actions.push(("resolve", "says what became of the step in doubt"));
+        }
         if driven && !self.state.is_closed() {
             let fences = "drives it from here; whoever drives now is fenced";
             actions.push(("takeover", fences));

@@ -4,7 +4,7 @@ use super::ROLLBACK_ATTEMPTS;
 use super::event::{Event, Found, Outcome, Reading};
 use super::input::{Answer, Decision, Effect, Input, Refusal};
 use super::outline::{Class, Part, StepRef};
-use super::state::{PausedBy, Progress, State, Status};
+use super::state::{PausedBy, Progress, State, Status, StepState};
 
 /// Decides. `now_ms` is the time of the input, in milliseconds since 1970.
 pub fn decide(state: &State, now_ms: u64, input: Input) -> Result<Decision, Refusal> {
@@ -54,6 +54,12 @@ pub fn decide(state: &State, now_ms: u64, input: Input) -> Result<Decision, Refu
             state.may_replan(&outline).map_err(Refusal::CannotReplan)?;
             Ok(Decision::event(Event::Replanned { by, outline, plan }))
         }
+        Input::Resolve {
+            step,
+            done,
+            by,
+            why,
+        } => resolve(state, step, done, by, why),
         Input::Pause { by, why } => pause(state, by, why),
         Input::Resume { by } => resume(state, by),
         Input::Abort { by, why } => {
@@ -332,6 +338,51 @@ fn probed(
         }
     }
     Ok(decision)
+}
+
+/// A person's word in place of a probe that cannot say. The run goes on by it: it stood still only
+/// for want of that word.
+fn resolve(
+    state: &State,
+    step: StepRef,
+    done: bool,
+    by: String,
+    why: String,
+) -> Result<Decision, Refusal> {
+    let in_doubt = |s: &&StepState| s.progress == Progress::InDoubt;
+    let attempt = state.step(step).filter(in_doubt).map(|s| s.attempts);
+    let attempt = attempt.ok_or(Refusal::NotInDoubt)?;
+    let mut events = match (step.part, &state.status) {
+        (Part::Forward, Status::Paused { .. }) => vec![Event::Resumed { by: by.clone() }],
+        (Part::Rollback, Status::Stuck { .. }) => vec![Event::RollbackStarted {
+            why: format!("{by}: {} is not in doubt any more", state.outline.id(step)),
+        }],
+        (Part::Forward, Status::Running)
+        | (Part::Rollback, Status::RollingBack)
+        | (Part::Afterwards, Status::RolledBack) => Vec::new(),
+        (
+            _,
+            Status::Running
+            | Status::AwaitingApproval { .. }
+            | Status::AwaitingAnswer { .. }
+            | Status::Paused { .. }
+            | Status::RollingBack
+            | Status::RolledBack
+            | Status::Stuck { .. }
+            | Status::Completed
+            | Status::Aborted,
+        ) => return Err(Refusal::Stale),
+    };
+    events.push(Event::Probed {
+        step,
+        attempt,
+        found: if done { Found::Done } else { Found::NotDone },
+        why: format!("{by} has looked: {why}"),
+    });
+    Ok(Decision {
+        events,
+        effect: None,
+    })
 }
 
 /// Takes an observation of a bake: passed when the observed time is full and every gate passes

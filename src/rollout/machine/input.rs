@@ -69,6 +69,13 @@ pub enum Input {
         outline: Outline,
         plan: String,
     },
+    /// A person has looked, and says what became of a step in doubt.
+    Resolve {
+        step: StepRef,
+        done: bool,
+        by: String,
+        why: String,
+    },
     /// A person gives up what is due after the rollback.
     Waive {
         by: String,
@@ -133,6 +140,8 @@ pub enum Refusal {
     Stale,
     /// The run is over.
     Ended,
+    /// The step is not in doubt.
+    NotInDoubt,
     /// The same person agreed before, and another one is wanted.
     AgreedAlready,
     /// The run cannot follow that plan, and why.
@@ -142,6 +151,7 @@ pub enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Refusal::NotInDoubt => "the step is not in doubt",
             Refusal::AgreedAlready => "you agreed to it before; another person must",
             Refusal::CannotReplan(why) => why,
             Refusal::NotAwaited => "the run does not wait for this",

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::event::Event;
+use super::state::PausedBy;
 
 /// The newest words of a run's events. Like the state a fold over the journal; nothing is decided
 /// by it.
@@ -26,6 +27,14 @@ impl Told {
     /// An event that was recorded at `at_ms`.
     pub fn hear(&mut self, at_ms: u64, event: &Event) {
         match event {
+            // The pause names the step; what was wrong with it came before.
+            Event::Paused {
+                by: PausedBy::Failure | PausedBy::Inconclusive,
+                why,
+            } => {
+                let cause = self.reason.take();
+                self.reason = Some(cause.map_or_else(|| why.clone(), |c| format!("{why}: {c}")));
+            }
             Event::Paused { why, .. }
             | Event::RollbackStarted { why }
             | Event::Stuck { why, .. }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use dbctl::check::Verdict;
 use dbctl::rollout::machine::{
     Class, Decision, Effect, Event, Found, Input, Outcome, Outline, Part, Progress, State, Status,
-    StepRef, decide,
+    StepRef, StepState, decide,
 };
 use stateright::{Model, Property};
 
@@ -297,6 +297,24 @@ impl Rollout {
         *count = (*count + 1).min(2);
     }
 
+    /// A person looks at a step in doubt and says what they see, once nothing runs there any more.
+    fn looked(&self, system: &System, state: &State) -> Option<Input> {
+        let of = |part, steps: &[StepState]| {
+            let mut steps = steps.iter();
+            let index = steps.position(|s| s.progress == Progress::InDoubt)?;
+            Some(StepRef::new(part, index))
+        };
+        let step = of(Part::Forward, &state.forward)
+            .or_else(|| of(Part::Rollback, &state.rollback))
+            .filter(|step| system.orphan.is_none_or(|o| o.step != *step))?;
+        Some(Input::Resolve {
+            step,
+            done: step.part != Part::Forward || system.happened[step.index] > 0,
+            by: "somebody".into(),
+            why: "because".into(),
+        })
+    }
+
     /// Nothing that the driver could start or hear stands in its way.
     fn probe_may_end(&self, system: &System, running: Running) -> bool {
         self.is(Defect::ProbeDoesNotWait) || system.orphan.is_none_or(|o| o.step != running.step)
@@ -408,6 +426,7 @@ impl Model for Rollout {
             }
             if system.words < self.bounds.words {
                 inputs.extend(words(&driver.state));
+                inputs.extend(self.looked(system, &driver.state));
             }
             if driver.state.baking().is_some() {
                 inputs.extend(Verdict::ALL.map(look));

@@ -214,7 +214,7 @@ impl Live {
                 Some(probe) => Ok(program::probe(probe, *timeout, &self.step_lock(job)).await),
                 None => Ok((
                     Found::Unknown,
-                    "the step has no probe: look for yourself, then resume or roll back".into(),
+                    "the step has no probe: look for yourself, then say what you saw with `dbctl rollout resolve`".into(),
                 )),
             },
             StepKind::Migrate => {
