@@ -88,8 +88,15 @@ pub fn run(runbook: &str, what: What, when: When) -> Told {
                     let args = ["rollback", "--reason", "a test"].map(String::from);
                     asking = Some(scene.drive_beside(&args));
                 }
+                // Once every target runs on Postgres, what is revoked is in Postgres alone until
+                // the kit is refreshed, and a rollback without Postgres does not know it (that is
+                // not promised). So nothing is revoked from here until Postgres is gone.
+                if when == When::Full && event == "succeeded Forward 7" {
+                    traffic.pause();
+                }
                 if event == when.event() && gone_at.is_none() {
                     take(&scene, what, true);
+                    traffic.go_on();
                     window.0 = now_ms();
                     gone_at = Some(Instant::now());
                 }
