@@ -75,6 +75,9 @@ fn an_approval_for_the_plan_before_does_not_enter_a_phase_of_the_new_one() {
     edit(dir.path(), "echo s1 >> done", "exit 1");
     let failed = rollout(&dir, &["run", "--confirm", "staging"]);
     assert_eq!(failed.code, 11, "{}", failed.stderr);
+    let status = rollout(&dir, &["status"]);
+    let why = "reason: step step-s1 did not succeed: it ended with exit status: 1";
+    assert!(status.stdout.contains(why), "{}", status.stdout);
     edit(dir.path(), "exit 1", "echo s1 >> done");
     let run = run_id(&dir);
     let accepted = rollout(&dir, &["replan", "--confirm", &run]);

@@ -48,14 +48,25 @@ fn asking_again_changes_nothing_and_a_person_who_saw_it_done_has_the_run_go_on_b
     );
     let said = rollout(
         &dir,
-        &["resolve", "deploy", "--done", "--confirm", "deploy"],
+        &[
+            "resolve",
+            "deploy",
+            "--done",
+            "--confirm",
+            "deploy",
+            "--as",
+            "Kim",
+        ],
     );
     assert_eq!(said.code, 0, "{}", said.stderr);
     let rest = rollout(&dir, &["resume"]);
     assert_eq!(rest.code, 0, "{}", rest.stderr);
     assert_eq!(done(&dir), "deploy\nafter\n");
     let log = rollout(&dir, &["log"]);
-    assert!(log.stdout.contains("has looked"), "{}", log.stdout);
+    let words: Vec<&str> = log.stdout.split_whitespace().collect();
+    let words = words.join(" ");
+    assert!(words.contains("has looked"), "{words}");
+    assert!(words.contains("(claims to be Kim)"), "{words}");
 }
 
 #[test]

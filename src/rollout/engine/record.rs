@@ -162,7 +162,8 @@ impl<W: World, O: Operator> Engine<W, O> {
             match appended {
                 Ok(entry) => {
                     self.heard();
-                    self.known.follow(&entry, next)?;
+                    self.known.state = next;
+                    self.known.follow(&entry)?;
                     let known = &self.known;
                     self.operator.recorded(&entry, &known.state, &known.plan);
                     self.mirror(&entry).await;
@@ -186,19 +187,24 @@ impl<W: World, O: Operator> Engine<W, O> {
 
 /// Whether it is the word of the person in front of this process.
 pub(super) fn is_word(input: &Input) -> bool {
-    matches!(
-        input,
+    match input {
         Input::TakeOver { .. }
-            | Input::Approve { .. }
-            | Input::Answer { .. }
-            | Input::Pause { .. }
-            | Input::Resume { .. }
-            | Input::Abort { .. }
-            | Input::Rollback { .. }
-            | Input::Replan { .. }
-            | Input::Waive { .. }
-            | Input::Note { .. }
-    )
+        | Input::Approve { .. }
+        | Input::Answer { .. }
+        | Input::Pause { .. }
+        | Input::Resume { .. }
+        | Input::Abort { .. }
+        | Input::Rollback { .. }
+        | Input::Replan { .. }
+        | Input::Resolve { .. }
+        | Input::Waive { .. }
+        | Input::Note { .. } => true,
+        Input::Tick
+        | Input::Ended { .. }
+        | Input::Probed { .. }
+        | Input::Look { .. }
+        | Input::Trigger { .. } => false,
+    }
 }
 
 fn illegal(error: &crate::rollout::machine::Illegal) -> Problem {

@@ -83,21 +83,21 @@ impl Known {
                 entry.record.seq
             )));
         }
-        let mut state = self.state.clone();
-        state.apply(event).map_err(|e| broken(&e.to_string()))?;
-        self.follow(entry, state)?;
+        self.state
+            .apply(event)
+            .map_err(|e| broken(&e.to_string()))?;
+        self.follow(entry)?;
         Ok(self)
     }
 
-    /// An entry was written, after which the state is `state`.
-    pub(super) fn follow(&mut self, entry: &Entry, state: State) -> Result<()> {
+    /// An entry was written, and the state is the one after it.
+    pub(super) fn follow(&mut self, entry: &Entry) -> Result<()> {
         let event = &entry.record.event;
         if let Event::Replanned { .. } = event {
-            self.plan = Arc::new(plan_of(event, &state)?);
+            self.plan = Arc::new(plan_of(event, &self.state)?);
             self.plan_in = entry.record.seq;
         }
         self.told.hear(entry.record.at_ms, event);
-        self.state = state;
         self.head = entry.head();
         self.last_at_ms = entry.record.at_ms;
         Ok(())

@@ -154,14 +154,13 @@ impl Mirror {
         let common = newest.min(last);
         let theirs = journal.rows(&self.run, common, common).await?;
         let ours = self.store.rows(&self.run, common, common).await?;
-        match (head_at(theirs), head_at(ours)) {
-            (Some(journal), Some(ours)) if journal == ours => Ok(if last > newest {
-                Standing::Ahead { journal, mirror }
-            } else {
-                Standing::Within
-            }),
-            _ => Ok(Standing::Parted { common, mirror }),
-        }
+        let theirs = head_at(theirs);
+        let agreed = theirs.filter(|theirs| head_at(ours) == Some(*theirs));
+        Ok(match agreed {
+            Some(journal) if last > newest => Standing::Ahead { journal, mirror },
+            Some(_) => Standing::Within,
+            None => Standing::Parted { common, mirror },
+        })
     }
 }
 

@@ -159,13 +159,9 @@ impl SqliteStore {
             .fetch_one(&mut *tx)
             .await
             .map_err(|e| self.problem("opening", &e))?;
-        let due = match version {
-            0 => Some(SCHEMA),
-            1 => Some(FROM_VERSION_1),
-            _ => None,
-        };
-        if let Some(sql) = due {
-            sqlx::raw_sql(sql)
+        let due = [SCHEMA, FROM_VERSION_1];
+        if let Some(sql) = usize::try_from(version).ok().and_then(|v| due.get(v)) {
+            sqlx::raw_sql(*sql)
                 .execute(&mut *tx)
                 .await
                 .map_err(|e| self.problem("opening", &e))?;
@@ -548,10 +544,10 @@ impl SqliteStore {
             .execute(&self.pool)
             .await
             .map_err(|e| self.problem("taking back a request in", &e))?;
-        match done.rows_affected() {
-            0 => self.answered(id).await,
-            _ => Ok(None),
+        if done.rows_affected() == 0 {
+            return self.answered(id).await;
         }
+        Ok(None)
     }
 
     pub async fn answered(&self, id: i64) -> Result<Option<String>> {

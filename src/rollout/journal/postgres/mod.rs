@@ -197,15 +197,8 @@ impl PostgresStore {
                 problem.with_exit(Exit::Unavailable)
             }
             Some(_) => problem,
-            None => match error {
-                sqlx::Error::Io(_)
-                | sqlx::Error::Tls(_)
-                | sqlx::Error::Protocol(_)
-                | sqlx::Error::PoolTimedOut
-                | sqlx::Error::WorkerCrashed
-                | sqlx::Error::BeginFailed => problem.with_exit(Exit::Unavailable),
-                _ => problem,
-            },
+            None if is_silence(error) => problem.with_exit(Exit::Unavailable),
+            None => problem,
         }
     }
 
@@ -312,4 +305,17 @@ impl fmt::Display for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.database, f)
     }
+}
+
+/// No word from the server, as against a word that we do not like.
+fn is_silence(error: &sqlx::Error) -> bool {
+    matches!(
+        error,
+        sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::BeginFailed
+    )
 }
