@@ -42,10 +42,43 @@ kind = "toggles"
 ```
 "#;
 
+/// Due after a rollback: the targets are switched once more, and a program fails the first time.
+const AFTERWARDS: &str = r#"
+## Afterwards
+
+```toml step
+id   = "again"
+part = "afterwards"
+kind = "rehearse"
+env  = "production"
+on   = ["one"]
+```
+
+```toml step
+id      = "once-more"
+part    = "afterwards"
+kind    = "command"
+run     = ["sh", "-c", "test -e ready"]
+```
+
+```toml step
+id   = "rest"
+part = "afterwards"
+kind = "toggles"
+env  = "production"
+on   = ["one"]
+set  = "local"
+```
+"#;
+
 /// The canary was switched, and the run waits for a person's word.
 fn switched() -> (Fleet, Backed) {
+    switched_by(RUNBOOK)
+}
+
+fn switched_by(runbook: &str) -> (Fleet, Backed) {
     let (fleet, backed) = Fleet::on(&["one", "two"]);
-    std::fs::write(fleet.path().join("cutover.md"), RUNBOOK).expect("a runbook");
+    std::fs::write(fleet.path().join("cutover.md"), runbook).expect("a runbook");
     fleet.add_settings("[runbook]\npath = \"cutover.md\"\n");
     let seen = fleet.run(&["rollout", "run", "--confirm", "production"]);
     assert_eq!(seen.code, 10, "{}", seen.stderr);
@@ -141,4 +174,24 @@ fn a_database_that_does_not_answer_is_a_disagreement_for_resume_and_none_for_a_r
     );
     let back = fleet.run(&["rollout", "rollback"]);
     assert_eq!(back.code, 13, "{}", back.stderr);
+}
+
+#[test]
+fn after_a_rollback_the_journal_knows_what_its_later_steps_switched() {
+    let (fleet, _backed) = switched_by(&format!("{RUNBOOK}{AFTERWARDS}"));
+    let back = fleet.run(&["rollout", "rollback", "--reason", "a test"]);
+    assert_eq!(back.code, 13, "{}", back.stderr);
+    let failed = fleet.run(&["rollout", "resume"]);
+    assert_eq!(failed.code, 13, "{}", failed.stderr);
+    assert!(failed.stderr.contains("once-more"), "{}", failed.stderr);
+    std::fs::write(fleet.path().join("ready"), "").expect("a file");
+    let seen = fleet.run(&["rollout", "resume"]);
+    assert!(!seen.stderr.contains("disagree"), "{}", seen.stderr);
+    assert_eq!(seen.code, 13, "{}", seen.stderr);
+    let status = fleet.run(&["rollout", "status"]);
+    assert!(
+        status.stdout.contains("✓ afterwards  rest"),
+        "{}",
+        status.stdout
+    );
 }

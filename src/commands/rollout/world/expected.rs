@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::rollout::machine::{Progress, State, Status};
+use crate::rollout::machine::{Progress, State, Status, StepState};
 use crate::rollout::ports::flipped;
 use crate::runbook::model::StepKind;
-use crate::runbook::plan::{Plan, TargetRef};
+use crate::runbook::plan::{Plan, Planned, TargetRef};
 use crate::runtime::toggles::{Mode, Modes, Toggle};
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,91 +26,110 @@ pub struct Expected {
 /// Of a run that may go on forward, or that was rolled back. While it unwinds nothing is expected:
 /// a rollback waits for no comparison.
 pub fn expected(plan: &Plan, state: &State) -> Expected {
-    let mut expected = Expected::default();
+    let mut expected = Folding::default();
     match state.status {
         Status::Running
         | Status::AwaitingApproval { .. }
         | Status::AwaitingAnswer { .. }
-        | Status::Paused { .. } => expected.forward(plan, state),
+        | Status::Paused { .. } => expected.steps(&plan.forward, &state.forward),
         Status::RolledBack => {
             for target in flipped(plan, state) {
-                expected.toggles.insert(target.clone(), Modes::LOCAL);
-                expected.modes.insert(target, Modes::LOCAL);
+                expected.set(target, local(), true, true);
             }
+            expected.steps(&plan.afterwards, &state.afterwards);
         }
         Status::RollingBack | Status::Stuck { .. } | Status::Completed | Status::Aborted => {}
     }
-    expected
+    expected.so_far
 }
 
 impl Expected {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
 
-    fn forward(&mut self, plan: &Plan, state: &State) {
-        let mut set: BTreeMap<TargetRef, BTreeMap<Toggle, Mode>> = BTreeMap::new();
-        for (planned, step) in plan.forward.iter().zip(&state.forward) {
-            if step.attempts == 0 {
-                continue;
+fn local() -> BTreeMap<Toggle, Mode> {
+    Toggle::ALL.map(|t| (t, t.local())).into()
+}
+
+fn postgres() -> BTreeMap<Toggle, Mode> {
+    Toggle::ALL.map(|t| (t, Mode::Postgres)).into()
+}
+
+/// What is expected after each step in turn.
+#[derive(Default)]
+struct Folding {
+    so_far: Expected,
+    /// The toggles that steps set on a target, all together.
+    toggles: BTreeMap<TargetRef, BTreeMap<Toggle, Mode>>,
+}
+
+impl Folding {
+    fn steps(&mut self, planned: &[Planned], states: &[StepState]) {
+        for (planned, step) in planned.iter().zip(states) {
+            if step.attempts > 0 {
+                self.step(planned, step.progress == Progress::Done);
             }
-            let done = step.progress == Progress::Done;
-            let env = &planned.step.env;
-            match &planned.step.kind {
-                StepKind::Migrate if done => {
-                    self.migrated.insert(env.clone());
-                }
-                StepKind::Keys if done => {
-                    self.keyed.insert(env.clone());
-                }
-                StepKind::Toggles {
-                    set: wanted,
-                    restart,
-                    ..
-                } => {
-                    for target in planned.target_refs() {
-                        let toggles = set.entry(target.clone()).or_default();
-                        toggles.extend(wanted);
-                        self.modes.remove(&target);
-                        if !done {
-                            self.toggles.remove(&target);
-                            continue;
-                        }
-                        let modes = Modes::resolve(toggles);
-                        self.toggles.insert(target.clone(), modes);
-                        if *restart {
-                            self.modes.insert(target, modes);
-                        }
-                    }
-                }
-                StepKind::Restart { .. } => {
-                    for target in planned.target_refs() {
-                        match self.toggles.get(&target).filter(|_| done) {
-                            Some(modes) => self.modes.insert(target, *modes),
-                            None => self.modes.remove(&target),
-                        };
-                    }
-                }
-                StepKind::Rehearse { .. } if !done => {
-                    for target in planned.target_refs() {
-                        self.toggles.remove(&target);
-                        self.modes.remove(&target);
-                    }
-                }
-                StepKind::Migrate
-                | StepKind::Keys
-                | StepKind::Rehearse { .. }
-                | StepKind::Confirm { .. }
-                | StepKind::Approve { .. }
-                | StepKind::Command { .. }
-                | StepKind::Preflight
-                | StepKind::Carry { .. }
-                | StepKind::Smoke { .. }
-                | StepKind::Verify { .. }
-                | StepKind::Bake { .. }
-                | StepKind::Recover { .. }
-                | StepKind::Complete => {}
+        }
+    }
+
+    /// `set` on `target`; of a step without an outcome nothing is expected.
+    fn set(&mut self, target: TargetRef, set: BTreeMap<Toggle, Mode>, done: bool, restarted: bool) {
+        let toggles = self.toggles.entry(target.clone()).or_default();
+        toggles.extend(set);
+        let modes = Modes::resolve(toggles);
+        self.so_far.modes.remove(&target);
+        if !done {
+            self.so_far.toggles.remove(&target);
+            return;
+        }
+        self.so_far.toggles.insert(target.clone(), modes);
+        if restarted {
+            self.so_far.modes.insert(target, modes);
+        }
+    }
+
+    fn step(&mut self, planned: &Planned, done: bool) {
+        let env = &planned.step.env;
+        match &planned.step.kind {
+            StepKind::Migrate if done => {
+                self.so_far.migrated.insert(env.clone());
             }
+            StepKind::Keys if done => {
+                self.so_far.keyed.insert(env.clone());
+            }
+            StepKind::Toggles { set, restart, .. } => {
+                for target in planned.target_refs() {
+                    self.set(target, set.clone(), done, *restart);
+                }
+            }
+            StepKind::Restart { .. } => {
+                for target in planned.target_refs() {
+                    match self.so_far.toggles.get(&target).filter(|_| done) {
+                        Some(modes) => self.so_far.modes.insert(target, *modes),
+                        None => self.so_far.modes.remove(&target),
+                    };
+                }
+            }
+            // It goes back and forward again, and ends on Postgres.
+            StepKind::Rehearse { .. } => {
+                for target in planned.target_refs() {
+                    self.set(target, postgres(), done, true);
+                }
+            }
+            StepKind::Migrate
+            | StepKind::Keys
+            | StepKind::Confirm { .. }
+            | StepKind::Approve { .. }
+            | StepKind::Command { .. }
+            | StepKind::Preflight
+            | StepKind::Carry { .. }
+            | StepKind::Smoke { .. }
+            | StepKind::Verify { .. }
+            | StepKind::Bake { .. }
+            | StepKind::Recover { .. }
+            | StepKind::Complete => {}
         }
     }
 }
