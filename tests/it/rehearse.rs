@@ -1,7 +1,8 @@
 //! `rollout rehearse` on real instances and a real Postgres: forwards to every step and back.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::Stdio;
+use std::io::{BufRead as _, BufReader, Lines};
+use std::process::{Child, ChildStderr, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -246,9 +247,8 @@ fn what_the_runbook_is_for_is_never_rehearsed_in() {
 }
 
 #[cfg(unix)]
-#[test]
-fn ctrl_c_leaves_staging_as_it_was_and_the_same_command_goes_on() {
-    let (fleet, _backed) = staging();
+/// A rehearsal that has come to its first switch.
+fn switching(fleet: &Fleet) -> (Child, Lines<BufReader<ChildStderr>>) {
     let mut child = dbctl(fleet.path(), &REHEARSE)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -257,6 +257,78 @@ fn ctrl_c_leaves_staging_as_it_was_and_the_same_command_goes_on() {
     let mut lines = BufReader::new(child.stderr.take().expect("its stderr")).lines();
     let switching = lines.any(|l| l.expect("a line").contains("▸ switch"));
     assert!(switching, "it comes to the switch");
+    (child, lines)
+}
+
+/// Its lease is held until it expires.
+fn once_the_killed_one_is_forgotten(fleet: &Fleet, args: &[&str]) -> Seen {
+    for _ in 0..60 {
+        let seen = fleet.run(args);
+        if seen.code != 15 {
+            return seen;
+        }
+        assert!(seen.stderr.contains("try again in 15 s"), "{}", seen.stderr);
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    panic!("its lease never ends");
+}
+
+#[test]
+fn a_rehearsal_that_is_killed_is_taken_back_and_gone_on_with() {
+    let (fleet, _backed) = staging();
+    let (mut child, _lines) = switching(&fleet);
+    child.kill().expect("SIGKILL");
+    child.wait().expect("it ends");
+    let args = ["--env", "staging", "rollout", "rehearse", "--back"];
+    let back = once_the_killed_one_is_forgotten(&fleet, &args);
+    assert_eq!(back.code, 0, "{}", back.stderr);
+    in_memory(&fleet);
+    assert_eq!(way_back(&fleet)["verdict"], "fail", "it did not end");
+
+    let (mut child, _lines) = switching(&fleet);
+    child.kill().expect("SIGKILL");
+    child.wait().expect("it ends");
+    let seen = once_the_killed_one_is_forgotten(&fleet, &REHEARSE);
+    assert_eq!(seen.code, 0, "{}{}", seen.stdout, seen.stderr);
+    assert_eq!(record(&fleet)["verdict"], "pass");
+    in_memory(&fleet);
+}
+
+/// A real run from its start to where nothing happens by itself.
+fn really(fleet: &Fleet) -> Seen {
+    let run = |confirm: &str| fleet.run(&["rollout", "run", "--confirm", confirm]);
+    let asked = run("staging");
+    assert_eq!(asked.code, 10, "{}", asked.stderr);
+    let yes = fleet.run(&["rollout", "approve", "--confirm", "deployed"]);
+    assert_eq!(yes.code, 0, "{}", yes.stderr);
+    let staged = run("staging");
+    assert_eq!(staged.code, 10, "production waits: {}", staged.stderr);
+    run("production")
+}
+
+#[test]
+fn a_run_completes_only_where_its_way_back_was_rehearsed() {
+    let (fleet, _backed) = staging();
+    let without = really(&fleet);
+    assert_eq!(without.code, 11, "{}", without.stderr);
+    assert!(
+        without.stderr.contains("rollout rehearse"),
+        "{}",
+        without.stderr
+    );
+
+    let (fleet, _backed) = staging();
+    let seen = fleet.run(&REHEARSE);
+    assert_eq!(seen.code, 0, "{}{}", seen.stdout, seen.stderr);
+    let with = really(&fleet);
+    assert_eq!(with.code, 0, "{}", with.stderr);
+    assert!(with.stderr.contains("COMPLETED run"), "{}", with.stderr);
+}
+
+#[test]
+fn ctrl_c_leaves_staging_as_it_was_and_the_same_command_goes_on() {
+    let (fleet, _backed) = staging();
+    let (mut child, lines) = switching(&fleet);
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("a signal");
     let rest: Vec<String> = lines.map(|l| l.expect("a line")).collect();

@@ -430,7 +430,7 @@ fn expectations_see_all_rows_even_when_few_are_shown() {
 }
 
 #[test]
-fn the_four_queries_of_the_shipped_runbook_run_and_judge() {
+fn the_queries_of_the_shipped_runbook_run_and_judge() {
     let dir = tempfile::tempdir().expect("a folder");
     let db = Server::get().fresh_database();
     let verify = |args: &[&str]| {

@@ -217,9 +217,10 @@ fn json(detail: &impl serde::Serialize) -> String {
 /// What a step asks, and who said yes so far.
 pub fn question(ui: &Ui, planned: &Planned, agreed: &Agreed) -> String {
     let mut screen = ui.status_screen();
-    let question = match &planned.step.kind {
-        StepKind::Confirm { question } => question.as_str(),
-        _ => "May the run go on?",
+    let question = if let StepKind::Confirm { question } = &planned.step.kind {
+        question.as_str()
+    } else {
+        "May the run go on?"
     };
     let mut write = || -> fmt::Result {
         screen.hanging("", &planned.step.heading)?;

@@ -228,8 +228,8 @@ fn spooled(args: &RollbackArgs, journal: &Journal, what: What) -> Spooled {
 
 fn to_be_merged(context: &Context) {
     context.ui.status(
-        "what was done lies in a local spool\n  \
-         next   dbctl rollout merge      once the journal answers again",
+        "what was done lies in a local spool, and nothing begins before it is merged\n  \
+         first  dbctl rollout merge      once the journal answers again",
     );
 }
 

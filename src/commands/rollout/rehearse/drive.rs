@@ -264,19 +264,23 @@ impl Stage {
     async fn take(&self, run: &RunId) -> Result<Engine<Live, Alone>> {
         let (world, operator) = (self.world.clone(), self.operator.clone());
         let taken = Engine::resume(world, operator, self.journal.clone(), run, false).await;
-        taken.map_err(|problem| match problem.exit() {
-            Exit::LeaseHeld => Problem::new(Exit::LeaseHeld, problem.doing(), problem.cause())
-                .next("another rehearsal is under way; if it was killed, try again in 15 s"),
-            _ => problem,
+        taken.map_err(|problem| {
+            if problem.exit() != Exit::LeaseHeld {
+                return problem;
+            }
+            Problem::new(Exit::LeaseHeld, problem.doing(), problem.cause())
+                .next("another rehearsal is under way; if it was killed, try again in 15 s")
         })
     }
 
     /// Why a run stopped, in one line: what failed last says more than that it paused.
     async fn why(&self, run: &RunId, ending: &Ending) -> Result<String> {
         let entries = self.journal.entries(run).await?;
-        let failed = entries.iter().rev().find_map(|e| match &e.record.event {
-            Event::Failed { step, why, .. } => Some((*step, why.clone())),
-            _ => None,
+        let failed = entries.iter().rev().find_map(|e| {
+            let Event::Failed { step, why, .. } = &e.record.event else {
+                return None;
+            };
+            Some((*step, why.clone()))
         });
         let known = recall(&self.journal, run).await?;
         let reason = match failed {

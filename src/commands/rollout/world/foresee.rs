@@ -383,9 +383,9 @@ impl Live {
         ahead: &Ahead,
     ) -> Result<Looked> {
         let last_bake = |gates: &[String]| {
-            let bakes = |p: &&Planned| match &p.step.kind {
-                StepKind::Bake { gates: baked, .. } => gates.iter().any(|g| baked.contains(g)),
-                _ => false,
+            let bakes = |p: &&Planned| {
+                matches!(&p.step.kind, StepKind::Bake { gates: baked, .. }
+                    if gates.iter().any(|g| baked.contains(g)))
             };
             plan.forward
                 .iter()
