@@ -73,6 +73,18 @@ pub fn create_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_dir(dir)
 }
 
+/// Replaces `path` with a file that only its owner can read, whatever was there before.
+pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let dir = parent(path);
+    let mut temporary = tempfile::Builder::new()
+        .prefix(".dbctl-")
+        .tempfile_in(dir)?;
+    temporary.write_all(bytes)?;
+    temporary.as_file().sync_all()?;
+    temporary.persist(path).map_err(|e| e.error)?;
+    sync_dir(dir)
+}
+
 /// The directory of `path`, `.` for a bare name.
 pub fn parent(path: &Path) -> &Path {
     match path.parent() {

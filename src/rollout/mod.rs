@@ -9,6 +9,8 @@ mod outline;
 pub mod person;
 pub mod ports;
 pub mod rehearsal;
+pub mod report;
 pub mod spool;
+pub mod words;
 
 pub use outline::outline;

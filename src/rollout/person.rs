@@ -90,6 +90,11 @@ pub fn claims(claim: &str) -> String {
     format!(" (claims to be {claim})")
 }
 
+/// Whether it names somebody who acted while the journal did not answer.
+pub fn is_without_journal(name: &str) -> bool {
+    name.ends_with(WITHOUT_JOURNAL)
+}
+
 /// Reads `--as NAME`.
 pub fn parse_claim(text: &str) -> std::result::Result<String, String> {
     let text = text.trim();

@@ -4,6 +4,7 @@
 mod lines;
 mod progress;
 mod prompt;
+mod report_page;
 mod table;
 
 use std::fmt::{self, Write as _};
@@ -17,7 +18,8 @@ use crate::settings::{ColorChoice, Format, Settings};
 
 pub use progress::BakeBar;
 pub use prompt::{Answer, Confirmed};
-pub use table::{printable, table};
+pub use report_page::report_page;
+pub use table::{middle, printable, table};
 
 /// Something that a command answers with: for programs through [`Serialize`], for people through
 /// [`Report::human`].

@@ -32,15 +32,33 @@ where
     text
 }
 
-/// Escapes control characters, escape sequences above all; everything else stays.
+/// Makes visible what could drive a terminal or turn text around; everything else stays.
 pub fn printable(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() {
+        if is_hidden(c) {
             clean.extend(c.escape_default());
         } else {
             clean.push(c);
         }
     }
     clean
+}
+
+/// Control characters, and what changes the direction of text or breaks lines unseen.
+pub(super) fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// A long value without its middle: about `around` characters of it stay.
+pub fn middle(text: &str, around: usize) -> String {
+    let length = text.chars().count();
+    if length <= around + 1 {
+        return text.to_owned();
+    }
+    let tail = around / 3;
+    let head: String = text.chars().take(around - tail).collect();
+    let end: String = text.chars().skip(length - tail).collect();
+    format!("{head}…{end}")
 }

@@ -32,6 +32,7 @@ mod prompts;
 mod reconcile;
 mod rehearse;
 mod replan;
+mod report;
 mod resolve;
 mod resolver;
 mod rollout;

@@ -14,6 +14,7 @@ mod reach;
 mod reconcile;
 mod rehearse;
 mod replan;
+mod report;
 mod request;
 mod resolve;
 mod resume;
@@ -91,6 +92,8 @@ Example:
     Merge(merge::MergeArgs),
     /// Show a run's journal and check its hash chain
     Log(log::LogArgs),
+    /// Write a run as an HTML file: timeline, evidence, gates as plots; a post-mortem's beginning
+    Report(report::ReportArgs),
     /// Walk the part of a runbook that acts in one environment forwards and back from every step
     Rehearse(rehearse::RehearseArgs),
     /// Try out the hooks: programs and servers that are told what happens in a run
@@ -119,6 +122,7 @@ pub async fn run(args: RolloutArgs, context: &Context) -> Result<Exit> {
         RolloutCommand::Rollback(args) => rollback::run(args, context).await,
         RolloutCommand::Merge(args) => merge::run(args, context).await,
         RolloutCommand::Log(args) => log::run(args, context).await,
+        RolloutCommand::Report(args) => report::run(args, context).await,
         RolloutCommand::Rehearse(args) => rehearse::run(args, context).await,
         RolloutCommand::Hooks(args) => hooks::run(args, context).await,
     }

@@ -10,8 +10,8 @@ use crate::error::Exit;
 use crate::hooks::Hook;
 use crate::rollout::journal::Entry;
 use crate::rollout::machine::{Event, State};
-use crate::rollout::person::claims;
 use crate::rollout::ports::{Agreed, Looked, Operator, Said};
+use crate::rollout::words;
 use crate::runbook::model::StepKind;
 use crate::runbook::plan::{Phase, Plan, Planned};
 use crate::settings::Format;
@@ -241,88 +241,12 @@ impl Terminal {
 
 /// As [`line`], with what the person behind it says of themselves.
 pub fn line_of(entry: &Entry, plan: &Plan, state: &State) -> Option<String> {
-    let text = line(&entry.record.event, plan, state)?;
-    match &entry.record.claim {
-        Some(claim) => Some(printable(&(text + &claims(claim)))),
-        None => Some(text),
-    }
+    words::line_of(entry, plan, state).map(|text| printable(&text))
 }
 
 /// What a person reads of an event; `None` for what the progress shows anyway.
 pub fn line(event: &Event, plan: &Plan, state: &State) -> Option<String> {
-    let id = |at| state.outline.id(at).to_owned();
-    let text = match event {
-        Event::Started { by, .. } => format!("run started by {by}"),
-        Event::Driven { by } => format!("driven by {by}"),
-        Event::ApprovalWanted { phase } => format!(
-            "phase {} wants an approval: {}",
-            plan.phases[*phase].name, plan.phases[*phase].env
-        ),
-        Event::Approved { phase, by, .. } => {
-            format!("phase {} approved by {by}", plan.phases[*phase].name)
-        }
-        Event::AnswerWanted { step } => format!("{} wants a person's answer", id(*step)),
-        Event::Agreed { step, by, .. } => format!("{by} says yes to {}", id(*step)),
-        Event::Replanned { by, outline, .. } => {
-            let hash = outline.plan.get(..12).unwrap_or("?");
-            format!("{by} has the run follow plan {hash} from here on")
-        }
-        Event::Checkpoint(_) => return None,
-        Event::Intended { step, attempt } if *attempt > 1 => {
-            format!("▸ {} (attempt {attempt})", id(*step))
-        }
-        Event::Intended { step, .. } => format!("▸ {}", id(*step)),
-        Event::Succeeded {
-            step, unconfirmed, ..
-        } => match unconfirmed {
-            None => format!("✓ {}", id(*step)),
-            Some(why) => format!("? {} done, not confirmed: {why}", id(*step)),
-        },
-        Event::Failed {
-            step,
-            why,
-            inconclusive,
-            ..
-        } => {
-            let mark = if *inconclusive { "?" } else { "✗" };
-            format!("{mark} {}: {why}", id(*step))
-        }
-        Event::InDoubt { step, why, .. } => format!("? {} is in doubt: {why}", id(*step)),
-        Event::Probed {
-            step, found, why, ..
-        } => {
-            let found = match found {
-                crate::rollout::machine::Found::Done => "it was done",
-                crate::rollout::machine::Found::NotDone => "it was not done",
-                crate::rollout::machine::Found::Unknown => "nobody can tell",
-            };
-            format!("{} probed: {found} ({why})", id(*step))
-        }
-        Event::Observed { .. } => return None,
-        Event::Triggered {
-            id,
-            why,
-            rolls_back,
-            ..
-        } => {
-            let then = if *rolls_back {
-                "rolling back"
-            } else {
-                "pausing"
-            };
-            format!("TRIGGER  {id}: {why}; {then}")
-        }
-        Event::Paused { by, why } => format!("PAUSED by {by}: {why}"),
-        Event::Resumed { by } => format!("resumed by {by}"),
-        Event::RollbackStarted { why } => format!("ROLLING BACK  {why}"),
-        Event::RolledBack => "rolled back".into(),
-        Event::Stuck { step, why } => format!("STUCK at {}: {why}", id(*step)),
-        Event::Completed => "completed".into(),
-        Event::Aborted { by, why } => format!("aborted by {by}: {why}"),
-        Event::Waived { by } => format!("what was due after the rollback is waived by {by}"),
-        Event::Note { by, text } => format!("note by {by}: {text}"),
-    };
-    Some(printable(&text))
+    words::line(event, plan, state).map(|text| printable(&text))
 }
 
 /// The exit status that a state would give a driver that stops now; for `status`.

@@ -73,7 +73,8 @@ impl Known {
         })
     }
 
-    fn after(mut self, entry: &Entry) -> Result<Self> {
+    /// After one more entry; a checkpoint must be what the entries before it come to.
+    pub fn after(mut self, entry: &Entry) -> Result<Self> {
         let event = &entry.record.event;
         if let Event::Checkpoint(checkpoint) = event
             && **checkpoint != self.checkpoint()

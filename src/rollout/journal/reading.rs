@@ -1,9 +1,12 @@
 //! Reading a run: whole, or from its newest checkpoint on.
 
 use super::Journal;
-use super::chain::{self, Broken, CHECKPOINT_EVERY, Entry, RunId};
+use super::chain::{self, Broken, CHECKPOINT_EVERY, Entry, Head, RunId};
 use crate::error::{Exit, Problem, Result};
 use crate::rollout::machine::Event;
+
+/// How many entries are held at a time by whoever goes through all of them.
+const PART: u64 = 1024;
 
 /// As much of a run's journal as it takes to know the run.
 #[derive(Debug)]
@@ -19,6 +22,29 @@ impl Journal {
     pub async fn entries(&self, run: &RunId) -> Result<Vec<Entry>> {
         let rows = self.rows(run, 1, u64::MAX).await?;
         chain::verify(run, rows).map_err(|broken| self.broken(run, &broken))
+    }
+
+    /// Goes through a run's entries from the first to the newest that is there at the beginning,
+    /// with the chain checked, and holds only a part of them at a time.
+    pub async fn walk(&self, run: &RunId, mut each: impl FnMut(Entry) -> Result<()>) -> Result<()> {
+        let newest = self.newest(run).await?;
+        let mut head = Head::EMPTY;
+        while head.seq < newest {
+            let to = newest.min(head.seq + PART);
+            let rows = self.rows(run, head.seq + 1, to).await?;
+            let entries =
+                chain::verify_after(run, head, rows).map_err(|broken| self.broken(run, &broken))?;
+            match entries.last() {
+                Some(last) if last.record.seq == to => head = last.head(),
+                Some(_) | None => {
+                    let seq = entries.last().map_or(head.seq, |last| last.record.seq) + 1;
+                    let why = "it is missing".into();
+                    return Err(self.broken(run, &Broken { seq, why }));
+                }
+            }
+            entries.into_iter().try_for_each(&mut each)?;
+        }
+        Ok(())
     }
 
     /// A run from its newest checkpoint on, with that part of the chain checked: the same as
