@@ -27,7 +27,7 @@
 //! | [`keys`] | key lifecycle: seed, list, seal, JWKS | `pg` |
 //! | [`runtime`] | what is being switched: revocation, nonce, key resolver, decisions; toggles | `keys`, `pg` |
 //! | [`carry`] | carry-over both ways, the rollback kit, the service contract | `runtime`, `keys`, `pg` |
-//! | [`check`] | preconditions, smoke checks, verification queries, metric gates → evidence and verdict | `migrate`, `keys`, `runtime`, `toggle`, `runbook`, `carry`, `pg` |
+//! | [`check`] | preconditions, smoke checks, verification queries, metric gates → evidence and verdict | `migrate`, `keys`, `runtime`, `toggle`, `runbook`, `carry`, `pg`, `programs` |
 //! | [`toggle`] | reading and setting toggles on targets | `runtime`, `carry` |
 //! | [`runbook`] | Markdown → runbook with source positions → plan | the toggles of `runtime` |
 //! | [`rollout`] | `machine` (pure), `engine`, `journal`, `lease` | `runbook`, the verdicts of `check`, `pg` |

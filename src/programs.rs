@@ -21,6 +21,11 @@ impl Group {
         self.0.as_mut()?.stdin.take()
     }
 
+    /// The pipe from its standard output, where one was asked for; once.
+    pub fn stdout(&mut self) -> Option<tokio::process::ChildStdout> {
+        self.0.as_mut()?.stdout.take()
+    }
+
     /// Waits for the program itself; what it left in the background is not waited for.
     pub async fn wait(&mut self) -> io::Result<std::process::ExitStatus> {
         let Some(child) = &mut self.0 else {

@@ -171,6 +171,8 @@ pub struct Environment {
     pub kek_command: Option<Vec<String>>,
     /// File with the bearer token for the service's carry-over endpoints.
     pub admin_token_file: Option<PathBuf>,
+    /// The Prometheus server that knows the targets; without it dbctl scrapes them itself.
+    pub metrics: Option<crate::check::metrics::prometheus::MetricsConfig>,
     pub targets: Vec<Target>,
 }
 
@@ -387,6 +389,14 @@ fn parse(file: &Path, text: &str) -> Result<Config> {
         for target in &mut env.targets {
             under(&mut target.env_file);
             under(&mut target.state_dir);
+        }
+        if let Some(metrics) = &mut env.metrics {
+            metrics.files().for_each(under);
+            metrics.check(&env.targets).map_err(|why| {
+                let doing = format!("reading {}", file.display());
+                Problem::new(Exit::Config, doing, format!("environment {name}: {why}"))
+                    .next("docs/settings.md describes [environments.NAME.metrics]")
+            })?;
         }
         if let Some(twice) = repeated(env.targets.iter().map(|t| &t.name)) {
             return Err(Problem::new(

@@ -338,7 +338,13 @@ pub fn admin_token(env: &Environment) -> Result<Option<SecretString>> {
 
 /// An HTTP client with dbctl's rules: bounded, no proxy, no redirect.
 pub(crate) fn http() -> Result<reqwest::Client> {
+    http_with(Vec::new())
+}
+
+/// As [`http`], with certificates to trust beside those of the system.
+pub(crate) fn http_with(roots: Vec<reqwest::Certificate>) -> Result<reqwest::Client> {
     reqwest::Client::builder()
+        .tls_certs_merge(roots)
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)

@@ -442,7 +442,10 @@ impl Unit {
         match measure {
             Measure::Ratio { .. } => Unit::Share,
             Measure::Quantile { .. } => Unit::Seconds,
-            Measure::Increase { .. } | Measure::Coincidence { .. } => Unit::Count,
+            Measure::Asked(asked) if asked.counts() => Unit::Share,
+            Measure::Increase { .. } | Measure::Coincidence { .. } | Measure::Asked(_) => {
+                Unit::Count
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::model::{Expect, Gate, Measure, OnTrigger, Proof, StepKind, Trigger};
+use super::model::{Asked, Expect, Gate, Measure, OnTrigger, Proof, StepKind, Trigger, Wanted};
 use crate::runtime::toggles::{Mode, Modes, Toggle};
 
 /// What a step does beyond its kind's name.
@@ -67,6 +67,24 @@ pub fn measure(measure: &Measure) -> String {
         Measure::Quantile { q, histogram } => format!("quantile {q} of {histogram}"),
         Measure::Increase { counter } => format!("increase of {counter}"),
         Measure::Coincidence { left, right } => format!("{left} together with {right}"),
+        Measure::Asked(asked) => query(asked),
+    }
+}
+
+/// What is asked of whom.
+pub fn query(asked: &Asked) -> String {
+    let wanted = |wanted: &Wanted| match wanted {
+        Wanted::One { query } => query.clone(),
+        Wanted::Share { bad, total } => format!("({bad}) / ({total})"),
+    };
+    match asked {
+        Asked::Prometheus(query) => format!("Prometheus: {}", wanted(query)),
+        Asked::Sql { wanted: w, env, .. } => match env {
+            Some(env) => format!("SQL in {env}: {}", wanted(w)),
+            None => format!("SQL: {}", wanted(w)),
+        },
+        Asked::Command { run, .. } => format!("what {} prints", run.join(" ")),
+        Asked::Http { url, path, .. } => format!("{path} of {url}"),
     }
 }
 
@@ -75,7 +93,8 @@ fn amount(of: &Measure, value: f64) -> String {
     match of {
         Measure::Ratio { .. } => format!("{} %", short(value * 100.0)),
         Measure::Quantile { .. } => format!("{} s", short(value)),
-        Measure::Increase { .. } | Measure::Coincidence { .. } => short(value),
+        Measure::Asked(asked) if asked.counts() => format!("{} %", short(value * 100.0)),
+        Measure::Increase { .. } | Measure::Coincidence { .. } | Measure::Asked(_) => short(value),
     }
 }
 
@@ -94,9 +113,11 @@ fn samples(min: u64) -> String {
 
 pub fn gate(gate: &Gate) -> String {
     let margin = gate.margin.map(|m| {
-        let unit = match gate.measure {
-            Measure::Ratio { .. } => format!("{} points", short(m * 100.0)),
-            _ => amount(&gate.measure, m),
+        let unit = match &gate.measure {
+            Measure::Ratio { .. } | Measure::Asked(_) => format!("{} points", short(m * 100.0)),
+            Measure::Quantile { .. } | Measure::Increase { .. } | Measure::Coincidence { .. } => {
+                amount(&gate.measure, m)
+            }
         };
         format!(", others + {unit}")
     });

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::asked;
 use super::bindings::Common;
 use super::describe;
 use super::fields::Fields;
@@ -38,6 +39,16 @@ pub fn gate(mut common: Common, mistakes: &mut Mistakes) -> Option<Gate> {
     let min_samples = fields.get::<u64>("min_samples", mistakes);
     let failure_limit = count(fields, "failure_limit", mistakes);
     let error_limit = count(fields, "error_limit", mistakes);
+    if let (Some(margin), Some(Measure::Asked(asked))) = (&margin, &measure)
+        && !(asked.counts() && asked.names_targets())
+    {
+        mistakes.add(
+            margin.span.clone(),
+            "`margin` compares counts of the baking targets with those of the others",
+            "nothing to compare",
+            "ask for `bad` and `total`, each of {{targets}}, or take `margin` away",
+        );
+    }
     common.fields.finish(mistakes, |_| None);
     let measure = measure?;
     Some(Gate {
@@ -97,7 +108,8 @@ pub fn trigger(mut common: Common, mistakes: &mut Mistakes) -> Option<Trigger> {
 fn samples(measure: &Measure, default: u64) -> u64 {
     match measure {
         Measure::Ratio { .. } | Measure::Quantile { .. } => default,
-        Measure::Increase { .. } | Measure::Coincidence { .. } => 0,
+        Measure::Asked(asked) if asked.counts() => default,
+        Measure::Increase { .. } | Measure::Coincidence { .. } | Measure::Asked(_) => 0,
     }
 }
 
@@ -117,7 +129,16 @@ fn count(fields: &mut Fields, key: &'static str, mistakes: &mut Mistakes) -> Opt
     }
 }
 
-const MEASURES: [&str; 4] = ["ratio", "quantile", "increase", "coincidence"];
+const MEASURES: [&str; 8] = [
+    "ratio",
+    "quantile",
+    "increase",
+    "coincidence",
+    asked::PROVIDERS[0],
+    asked::PROVIDERS[1],
+    asked::PROVIDERS[2],
+    asked::PROVIDERS[3],
+];
 const A_MEASURE: &str = "{ ratio = { bad = \"errors_total\", total = \"requests_total\" } }";
 
 fn measure(fields: &mut Fields, mistakes: &mut Mistakes) -> Option<Measure> {
@@ -189,6 +210,9 @@ fn measured(name: &str, mut inner: Fields, mistakes: &mut Mistakes) -> Option<Me
         }
         "increase" => selector(&mut inner, "counter", counter, mistakes)
             .map(|counter| Measure::Increase { counter }),
+        provider if asked::PROVIDERS.contains(&provider) => {
+            asked::read(provider, &mut inner, mistakes).map(Measure::Asked)
+        }
         _ => {
             let left = selector(&mut inner, "left", counter, mistakes);
             let right = selector(&mut inner, "right", counter, mistakes);

@@ -3,6 +3,7 @@
 //!
 //! [`parse`] reports every mistake of a document at once, each with its line and column.
 
+pub mod asked;
 mod bindings;
 pub mod describe;
 pub mod difference;

@@ -160,6 +160,43 @@ pub enum Measure {
     /// How often two counters increased in the same interval: the sum over the intervals of the
     /// smaller increase. Verification failures that coincide with key look-up failures.
     Coincidence { left: String, right: String },
+    /// A number that somebody else computes.
+    #[serde(untagged)]
+    Asked(Asked),
+}
+
+/// A query of the runbook's own. `{{targets}}` in it stands for the targets that are judged, and
+/// `{{window}}` for the window.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Asked {
+    /// An instant query of the Prometheus server of the targets' environment.
+    Prometheus(Wanted),
+    /// A query of a database: one row of one number. Without `env`: of the targets' environment.
+    Sql {
+        #[serde(flatten)]
+        wanted: Wanted,
+        env: Option<String>,
+        timeout: Duration,
+    },
+    /// A program that prints one number.
+    Command { run: Vec<String>, timeout: Duration },
+    /// One number of a JSON answer, by JSONPath (RFC 9535).
+    Http {
+        url: String,
+        path: String,
+        timeout: Duration,
+    },
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Wanted {
+    /// The number itself.
+    One { query: String },
+    /// Two counts, whose share is the number: then a difference to others has bounds.
+    Share { bad: String, total: String },
 }
 
 /// A condition that a bake watches.

@@ -161,15 +161,24 @@ impl Selector {
     }
 
     pub fn matches(&self, name: &str, labels: &BTreeMap<String, String>) -> bool {
-        name == self.name
-            && self.matchers.iter().all(|m| {
-                let value = labels.get(&m.label).map_or("", String::as_str);
-                let holds = match &m.test {
-                    Test::Is(wanted) => value == wanted,
-                    Test::Matches(regex) => regex.is_match(value),
-                };
-                holds == m.wanted
-            })
+        name == self.name && self.matchers.iter().all(|m| m.holds(labels))
+    }
+
+    /// The label of the first condition that none of these label sets meets.
+    pub fn unmet(&self, all: &[&BTreeMap<String, String>]) -> Option<&str> {
+        let unmet = |m: &&Matcher| !all.iter().any(|labels| m.holds(labels));
+        self.matchers.iter().find(unmet).map(|m| m.label.as_str())
+    }
+}
+
+impl Matcher {
+    fn holds(&self, labels: &BTreeMap<String, String>) -> bool {
+        let value = labels.get(&self.label).map_or("", String::as_str);
+        let holds = match &self.test {
+            Test::Is(wanted) => value == wanted,
+            Test::Matches(regex) => regex.is_match(value),
+        };
+        holds == self.wanted
     }
 }
 

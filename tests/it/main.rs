@@ -29,6 +29,7 @@ mod nonces;
 mod pipeline;
 mod preflight;
 mod prompts;
+mod providers;
 mod reconcile;
 mod rehearse;
 mod replan;

@@ -3,6 +3,10 @@
 //! What cannot be measured is never a number: no series, no traffic, NaN, a target that does not
 //! answer, time that nobody observed (P6).
 
+mod asked;
+mod preflight;
+pub mod prometheus;
+mod provider;
 mod ring;
 mod text;
 
@@ -12,18 +16,20 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use asked::{AskedPrometheus, Asker, Question, Said};
+pub use preflight::{EVERYTHING, ask_once};
+pub use provider::{Fetched, Provider, Scrape, Sources, Wish};
 pub use text::{Exposition, Labels, Series, parse};
 
 pub use crate::runbook::selector::Selector;
 
+use self::provider::FETCH_WITHIN;
 use self::ring::{Ring, Seen};
 use super::statistics::histogram_quantile;
-use crate::carry::client::{ServiceClient, age};
+use crate::carry::client::age;
 use crate::error::{Exit, Problem, Result};
 use crate::runbook::model::Measure;
 
-/// How long one scrape may take.
-const SCRAPE_WITHIN: Duration = Duration::from_secs(2);
 /// The part of the time between two samples that a target gets which did not answer the last time:
 /// it must not delay what is seen of the others. A little in any case.
 const SHARE_OF_THE_SILENT: u32 = 4;
@@ -31,50 +37,9 @@ const LEAST_FOR_THE_SILENT: Duration = Duration::from_millis(50);
 /// Samples further apart than this many intervals are a gap: one may be late, two may be slow.
 const GAP_INTERVALS: u32 = 3;
 const SHORTEST_GAP: Duration = Duration::from_secs(1);
-
-/// Where samples come from.
-pub trait Provider: Send + Sync {
-    /// The names of all targets.
-    fn targets(&self) -> Vec<String>;
-
-    /// The present metrics of one of them. An error is one line for a person.
-    fn fetch(&self, target: &str) -> impl Future<Output = Result<Exposition, String>> + Send;
-}
-
-/// Reads `/metrics` of the targets, and `/healthz` for the process that answers.
-#[derive(Debug, Default)]
-pub struct Scrape {
-    clients: BTreeMap<String, ServiceClient>,
-}
-
-impl Scrape {
-    /// Adds a target, or replaces it. `name` is what gates and triggers know it by.
-    pub fn add(&mut self, name: impl Into<String>, client: ServiceClient) {
-        self.clients
-            .insert(name.into(), client.within(SCRAPE_WITHIN));
-    }
-}
-
-impl Provider for Scrape {
-    fn targets(&self) -> Vec<String> {
-        self.clients.keys().cloned().collect()
-    }
-
-    async fn fetch(&self, target: &str) -> Result<Exposition, String> {
-        let client = self
-            .clients
-            .get(target)
-            .ok_or_else(|| "it is not one of the targets".to_owned())?;
-        // A restart between two scrapes may leave no trace in the counters of a quiet service.
-        let (text, health) = futures_util::future::join(client.metrics(), client.health()).await;
-        let text = text.map_err(|e| e.failure.to_string())?;
-        let scraped = parse(&text).map_err(|why| format!("its metrics cannot be read: {why}"))?;
-        Ok(Exposition {
-            boot_id: health.ok().map(|h| h.boot_id),
-            ..scraped
-        })
-    }
-}
+/// How far behind the present a window may end, in the time between samples that somebody else
+/// takes: the newest may be that old and still have come in time.
+const LATE_SPACINGS: u32 = 2;
 
 /// What a measurement came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +74,9 @@ pub struct Measurement {
     pub coverage: f64,
     /// How long the youngest process has been observed, up to the window.
     pub observed_ms: u64,
+    /// The part of that which was looked at only afterwards, of the target with the most of it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub backfilled_ms: u64,
     /// Whether the window is only not full yet, because the watch or a process began inside it.
     pub warming: bool,
     /// One line for a person.
@@ -125,10 +93,9 @@ pub struct Span {
     pub this_process: bool,
 }
 
-impl Span {
-    fn longest_gap(&self) -> Duration {
-        (self.interval * GAP_INTERVALS).max(SHORTEST_GAP)
-    }
+/// `spacing`: how far apart samples lie by themselves.
+fn longest_gap(interval: Duration, spacing: Duration) -> Duration {
+    (interval.max(spacing) * GAP_INTERVALS).max(SHORTEST_GAP)
 }
 
 /// Samples the targets and keeps what the measures need for as long as the longest window.
@@ -140,6 +107,8 @@ pub struct Watch<P> {
     rings: BTreeMap<String, Ring>,
     /// When the last sample was taken.
     last: Option<Timestamp>,
+    /// The last answers to the questions that are asked.
+    heard: Vec<asked::Heard>,
 }
 
 impl<P: Provider> Watch<P> {
@@ -154,7 +123,11 @@ impl<P: Provider> Watch<P> {
     ) -> Result<Self> {
         let mut wanted = Vec::new();
         for measure in measures {
-            wanted.extend(Parsed::of(measure)?.into_wanted());
+            wanted.extend(
+                Parsed::of(measure)?
+                    .into_iter()
+                    .flat_map(Parsed::into_wanted),
+            );
         }
         Ok(Self {
             provider,
@@ -162,6 +135,7 @@ impl<P: Provider> Watch<P> {
             horizon,
             rings: BTreeMap::new(),
             last: None,
+            heard: Vec::new(),
         })
     }
 
@@ -172,16 +146,24 @@ impl<P: Provider> Watch<P> {
     /// Takes one sample of every target, all at once. `now` is the moment that it counts for.
     pub async fn sample(&mut self, now: Timestamp) {
         let (provider, rings) = (&self.provider, &self.rings);
+        let (wanted, horizon) = (self.wanted.as_slice(), self.horizon);
         let between = self.last.map(|last| age(last, now));
         let fetched = provider.targets().into_iter().map(|target| async move {
-            let silent = rings.get(&target).is_some_and(|r| r.failing.is_some());
+            let ring = rings.get(&target);
+            let silent = ring.is_some_and(|r| r.failing.is_some());
+            let wish = Wish {
+                wanted,
+                after: ring.and_then(Ring::newest),
+                now,
+                horizon,
+            };
             let within = match between {
                 Some(between) if silent => {
-                    (between / SHARE_OF_THE_SILENT).clamp(LEAST_FOR_THE_SILENT, SCRAPE_WITHIN)
+                    (between / SHARE_OF_THE_SILENT).clamp(LEAST_FOR_THE_SILENT, FETCH_WITHIN)
                 }
-                Some(_) | None => SCRAPE_WITHIN,
+                Some(_) | None => FETCH_WITHIN,
             };
-            let got = tokio::time::timeout(within, provider.fetch(&target)).await;
+            let got = tokio::time::timeout(within, provider.fetch(&target, &wish)).await;
             let got =
                 got.unwrap_or_else(|_| Err(format!("no answer within {} ms", within.as_millis())));
             (target, got)
@@ -190,13 +172,17 @@ impl<P: Provider> Watch<P> {
         self.last = Some(now);
         for (target, got) in fetched {
             let ring = self.rings.entry(target).or_default();
-            match got {
-                Ok(scraped) => ring.push(now, &scraped, &self.wanted, self.horizon),
-                Err(why) => {
-                    let since = ring.failing.as_ref().map_or(now, |(since, _)| *since);
-                    ring.failing = Some((since, why));
+            let failing = ring.failing.take();
+            let silent = match got {
+                Ok(fetched) => {
+                    for (at, scraped) in &fetched.samples {
+                        ring.push((*at, now), scraped, &self.wanted, self.horizon);
+                    }
+                    fetched.silent
                 }
-            }
+                Err(why) => Some(why),
+            };
+            ring.failing = silent.map(|why| (failing.map_or(now, |(since, _)| since), why));
         }
     }
 
@@ -218,6 +204,7 @@ impl<P: Provider> Watch<P> {
             hits: None,
             coverage: 0.0,
             observed_ms: 0,
+            backfilled_ms: 0,
             warming: false,
             why: String::new(),
             targets,
@@ -247,17 +234,20 @@ impl<P: Provider> Watch<P> {
         if result.targets.is_empty() {
             return Err(unknown("there is no target to look at"));
         }
-        let parsed = Parsed::of(measure).map_err(|p| unknown(p.cause()))?;
+        let Some(parsed) = Parsed::of(measure).map_err(|p| unknown(p.cause()))? else {
+            return self.answered(measure, span, result);
+        };
         let mut parts = Vec::new();
         let mut least = span.window;
         for target in &result.targets {
-            let (ring, seen) = self.seen(target, span, result.at)?;
+            let (ring, seen, end) = self.seen(target, span, result.at)?;
             least = least.min(seen.observed);
+            result.backfilled_ms = result.backfilled_ms.max(millis(seen.backfilled));
             // The watch, or this process, began inside the window.
-            result.warming |= age(seen.since, result.at) < span.window;
+            result.warming |= age(seen.since, end) < span.window;
             parts.push((target.as_str(), ring, seen));
         }
-        result.observed_ms = u64::try_from(least.as_millis()).unwrap_or(u64::MAX);
+        result.observed_ms = millis(least);
         result.coverage = least.as_secs_f64() / span.window.as_secs_f64();
         if parts.iter().any(|(_, _, seen)| seen.steps.is_empty()) {
             return Err(unknown("one sample so far: a rise needs two"));
@@ -265,13 +255,14 @@ impl<P: Provider> Watch<P> {
         parsed.value(&parts)
     }
 
-    /// The window of one target, which must have answered lately.
+    /// The window of one target, which must have answered lately, and where it ends: with the
+    /// newest sample, where somebody else takes them.
     fn seen<'a>(
         &'a self,
         target: &str,
         span: Span,
         now: Timestamp,
-    ) -> Result<(&'a Ring, Seen<'a>), Unmeasured> {
+    ) -> Result<(&'a Ring, Seen<'a>, Timestamp), Unmeasured> {
         let silent = |ring: Option<&Ring>, since: Option<Timestamp>| {
             let why = match ring.and_then(|r| r.failing.as_ref()) {
                 Some((_, why)) => why.clone(),
@@ -291,16 +282,20 @@ impl<P: Provider> Watch<P> {
         let Some(ring) = ring else {
             return Err(silent(None, None));
         };
-        let seen = ring.seen(now, span.window, span.longest_gap(), span.this_process);
+        let spacing = self.provider.spacing(target);
+        let longest_gap = longest_gap(span.interval, spacing);
+        let late = ring.newest().map_or(Duration::ZERO, |at| age(at, now));
+        let end = now - late.min(spacing * LATE_SPACINGS);
+        let seen = ring.seen(end, span.window, longest_gap, span.this_process);
         match seen {
             None => Err(silent(Some(ring), None)),
-            Some(seen) if age(seen.last, now) > span.longest_gap() => {
+            Some(seen) if age(seen.last, now) > longest_gap => {
                 Err(silent(Some(ring), Some(seen.last)))
             }
             Some(_) if ring.overflowed() => Err(unknown(format!(
                 "{target} has more series of these metrics than are kept: a label has no bounds"
             ))),
-            Some(seen) => Ok((ring, seen)),
+            Some(seen) => Ok((ring, seen, end)),
         }
     }
 }
@@ -312,7 +307,17 @@ pub fn words(measure: &Measure) -> String {
         Measure::Quantile { q, histogram } => format!("quantile {q} of {histogram}"),
         Measure::Increase { counter } => format!("increase of {counter}"),
         Measure::Coincidence { left, right } => format!("{left} and {right} increasing together"),
+        Measure::Asked(asked) => crate::runbook::describe::query(asked),
     }
+}
+
+fn millis(d: Duration) -> u64 {
+    u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 struct Unmeasured {
@@ -345,12 +350,14 @@ enum Parsed {
 }
 
 impl Parsed {
-    fn of(measure: &Measure) -> Result<Self> {
+    /// None for what is not read from counters.
+    fn of(measure: &Measure) -> Result<Option<Self>> {
         let read = |text: &str| {
             Selector::parse(text)
                 .map_err(|why| Problem::new(Exit::Config, "reading a measure", why))
         };
-        Ok(match measure {
+        Ok(Some(match measure {
+            Measure::Asked(_) => return Ok(None),
             Measure::Ratio { bad, total } => Parsed::Ratio {
                 bad: read(bad)?,
                 total: read(total)?,
@@ -366,7 +373,7 @@ impl Parsed {
                 left: read(left)?,
                 right: read(right)?,
             },
-        })
+        }))
     }
 
     fn into_wanted(self) -> Vec<Selector> {

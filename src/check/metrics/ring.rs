@@ -10,7 +10,7 @@ use crate::carry::client::age;
 use crate::runbook::selector::Selector;
 
 /// The metric by which a process says when it started.
-const START_TIME: &str = "process_start_time_seconds";
+pub(super) const START_TIME: &str = "process_start_time_seconds";
 /// Two readings of one start time may differ by this much: it is computed anew from uptimes.
 const START_TIME_JITTER_S: f64 = 1.5;
 /// Samples kept of one target, whatever the window.
@@ -41,6 +41,8 @@ struct Process {
 #[derive(Debug)]
 struct Sample {
     at: Timestamp,
+    /// When it was brought here: later than `at` where somebody else took it.
+    fetched: Timestamp,
     /// Counts up with every restart that was noticed.
     boot: u32,
     /// The first of a process whose predecessor was seen: its counters began at zero not long ago.
@@ -84,21 +86,27 @@ pub(super) struct Seen<'a> {
     pub steps: Vec<Step<'a>>,
     /// Time between samples that are close enough together, inside the window.
     pub observed: Duration,
+    /// The part of it that nobody looked at when it was new.
+    pub backfilled: Duration,
     /// The first sample of this process.
     pub since: Timestamp,
     pub last: Timestamp,
 }
 
 impl Ring {
-    /// Keeps the wanted series of a scrape.
+    /// The time of the newest sample.
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.samples.back().map(|s| s.at)
+    }
+
+    /// Keeps the wanted series of a scrape of the time `at`, brought here at the time `fetched`.
     pub fn push(
         &mut self,
-        at: Timestamp,
+        (at, fetched): (Timestamp, Timestamp),
         scraped: &Exposition,
         wanted: &[Selector],
         horizon: Duration,
     ) {
-        self.failing = None;
         if self.samples.back().is_some_and(|s| s.at >= at) {
             // The clock was set back: what lies in its future cannot be put in order.
             self.samples.clear();
@@ -143,6 +151,7 @@ impl Ring {
         };
         self.samples.push_back(Sample {
             at,
+            fetched,
             boot,
             after_restart,
             process,
@@ -200,6 +209,15 @@ impl Ring {
         self.known.get(&selector.name).copied().flatten()
     }
 
+    /// The labels of every series of that name.
+    pub fn named(&self, name: &str) -> impl Iterator<Item = &Labels> {
+        let of = move |(n, labels)| (n == name).then_some(labels);
+        self.keys
+            .iter()
+            .map(|(n, labels)| (n, labels))
+            .filter_map(of)
+    }
+
     /// A series of that name, as an example for a person.
     pub fn example(&self, name: &str) -> Option<&(String, Labels)> {
         self.keys.iter().find(|(n, _)| n == name)
@@ -232,7 +250,7 @@ impl Ring {
         // The newest sample at or before the window's start is where counting begins.
         let base = self.samples.iter().filter(usable).rfind(|s| !inside(s));
         let mut steps = Vec::new();
-        let mut observed = Duration::ZERO;
+        let (mut observed, mut backfilled) = (Duration::ZERO, Duration::ZERO);
         let mut before = base;
         for after in self.samples.iter().filter(usable).filter(inside) {
             match before {
@@ -241,7 +259,11 @@ impl Ring {
                     if gap <= longest_gap {
                         // The base lies before the window; only what is inside it counts.
                         let outside = age(b.at, now).saturating_sub(window);
-                        observed += gap.saturating_sub(outside);
+                        let inside = gap.saturating_sub(outside);
+                        observed += inside;
+                        if age(after.at, after.fetched) > longest_gap {
+                            backfilled += inside;
+                        }
                     }
                     steps.push(Step { before, after });
                 }
@@ -262,6 +284,7 @@ impl Ring {
         Some(Seen {
             steps,
             observed: observed.min(window),
+            backfilled: backfilled.min(window),
             since: first_of_process.at,
             last: last.at,
         })

@@ -68,6 +68,7 @@ pub async fn begin(
         .ui
         .status(show(&Shown::of(&plan), &context.ui).trim_end());
     let world = Arc::new(Live::new(context)?);
+    world.metrics_ready(&plan).await?;
     let operator = Arc::new(Terminal::of(context, confirm));
     let mut engine = Engine::start(world, operator, journal, plan).await?;
     context.ui.status(format_args!("run {}", engine.run()));

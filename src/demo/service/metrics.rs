@@ -2,7 +2,7 @@
 //! that "no series" means "not this service" and never "nothing happened yet".
 
 use std::fmt;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
@@ -130,7 +130,7 @@ impl fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    pub fn new(modes: Modes) -> Self {
+    pub fn new(modes: Modes, started_s: f64) -> Self {
         let durations: fn() -> Histogram = || Histogram::new(BUCKETS);
         let metrics = Self {
             registry: Registry::default(),
@@ -160,12 +160,23 @@ impl Metrics {
             };
             running.get_or_create(&labels).set(1);
         }
-        metrics.registered(running)
+        let started: Gauge<f64, AtomicU64> = Gauge::default();
+        started.set(started_s);
+        metrics.registered(running, started)
     }
 
     /// Names as they are exposed, less the `_total` that the encoder adds to counters.
-    fn registered(mut self, running: Family<ByMode, Gauge>) -> Self {
+    fn registered(
+        mut self,
+        running: Family<ByMode, Gauge>,
+        started: Gauge<f64, AtomicU64>,
+    ) -> Self {
         let r = &mut self.registry;
+        r.register(
+            "process_start_time_seconds",
+            "When the process started, in seconds since 1970",
+            started,
+        );
         r.register(
             "auth_requests",
             "Requests by what they wanted and how they ended",

@@ -189,7 +189,9 @@ impl App {
             None => None,
         };
         let faults = Faults::default();
-        let metrics = Metrics::new(config.modes);
+        let started_at = Timestamp::now();
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit")]
+        let metrics = Metrics::new(config.modes, started_at.as_millisecond() as f64 / 1000.0);
         let stores = Stores {
             config: &config,
             db: db.as_ref(),
@@ -199,7 +201,7 @@ impl App {
         let nonces = stores.nonces(carried.as_ref()).await?;
         let app = Self {
             boot_id: uuid::Uuid::now_v7().to_string(),
-            started_at: Timestamp::now(),
+            started_at,
             keys: stores.keys().await?,
             revocations: stores.revocations()?,
             nonces,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dbctl::carry::client::ServiceClient;
 use dbctl::check::Verdict;
-use dbctl::check::metrics::{Exposition, Provider, Scrape, Span, Status, Watch, parse};
+use dbctl::check::metrics::{Fetched, Provider, Scrape, Span, Status, Watch, Wish, parse};
 use dbctl::runbook::model::{Gate, Measure};
 use dbctl::settings::{Restart, Target};
 use jiff::Timestamp;
@@ -382,11 +382,15 @@ impl Provider for Halves {
         vec!["answers".into(), "hangs".into()]
     }
 
-    async fn fetch(&self, target: &str) -> Result<Exposition, String> {
+    fn spacing(&self, _target: &str) -> Duration {
+        Duration::ZERO
+    }
+
+    async fn fetch(&self, target: &str, wish: &Wish<'_>) -> Result<Fetched, String> {
         if target == "hangs" {
             std::future::pending::<()>().await;
         }
-        parse(&requests(1, 0))
+        parse(&requests(1, 0)).map(|scraped| Fetched::now(wish, scraped))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dbctl::check::metrics::{Exposition, Measurement, Provider, Span, Watch, parse};
+use dbctl::check::metrics::{Exposition, Fetched, Measurement, Provider, Span, Watch, Wish, parse};
 use dbctl::runbook::model::{Gate, Measure, OnTrigger, Position, Trigger};
 use jiff::Timestamp;
 
@@ -44,8 +44,13 @@ impl Provider for Script {
             .collect()
     }
 
-    async fn fetch(&self, target: &str) -> Result<Exposition, String> {
-        self.0.lock().expect("not poisoned")[target].clone()
+    fn spacing(&self, _target: &str) -> Duration {
+        Duration::ZERO
+    }
+
+    async fn fetch(&self, target: &str, wish: &Wish<'_>) -> Result<Fetched, String> {
+        let answer = self.0.lock().expect("not poisoned")[target].clone();
+        Ok(Fetched::now(wish, answer?))
     }
 }
 

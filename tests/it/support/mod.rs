@@ -6,6 +6,7 @@ pub mod migrations;
 pub mod pooler;
 pub mod postgres;
 pub mod programs;
+pub mod prometheus;
 pub mod proxy;
 pub mod receiver;
 pub mod service;

@@ -66,7 +66,7 @@ pub struct Looked {
 }
 
 impl Foreseen {
-    fn new(now: Now, why: impl Into<String>) -> Self {
+    pub(super) fn new(now: Now, why: impl Into<String>) -> Self {
         Self {
             now,
             why: why.into(),
@@ -74,7 +74,7 @@ impl Foreseen {
         }
     }
 
-    fn judged(verdict: Verdict, why: impl Into<String>) -> Self {
+    pub(super) fn judged(verdict: Verdict, why: impl Into<String>) -> Self {
         Self::new(Now::Judged { verdict }, why)
     }
 
@@ -94,7 +94,7 @@ impl Foreseen {
 
 /// What an earlier step that is not done yet will change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Changes {
+pub(super) enum Changes {
     Schema,
     Key,
     Toggles,
@@ -106,11 +106,11 @@ enum Changes {
 
 /// Steps of the way so far that are not done.
 #[derive(Default)]
-struct Ahead(Vec<(String, String, Changes)>);
+pub(super) struct Ahead(Vec<(String, String, Changes)>);
 
 impl Ahead {
     /// The last step before which something in `env` cannot hold that depends on `on`.
-    fn before(&self, env: &str, on: &[Changes]) -> Option<String> {
+    pub(super) fn before(&self, env: &str, on: &[Changes]) -> Option<String> {
         let of = |(_, e, c): &&(String, String, Changes)| {
             e == env && (on.contains(c) || *c == Changes::Anything)
         };
@@ -192,7 +192,7 @@ impl Live {
                 let queries = prove::named(&plan.queries, queries);
                 self.foresee_queries(plan, env, &queries, ahead).await?
             }
-            StepKind::Bake { .. } => self.foresee_bake(planned, env, ahead).await?,
+            StepKind::Bake { .. } => self.foresee_bake(plan, planned, env, ahead).await?,
             StepKind::Complete => self.foresee_completion(plan, ahead).await?,
         })
     }
@@ -342,32 +342,6 @@ impl Live {
             .collect())
     }
 
-    async fn foresee_bake(
-        &self,
-        planned: &Planned,
-        env: &Environment,
-        ahead: &Ahead,
-    ) -> Result<Foreseen> {
-        let fleet = Fleet::everyone(env)?;
-        let scraped = fleet.all(|m| async move {
-            let text = m
-                .client
-                .metrics()
-                .await
-                .map_err(|e| e.failure.to_string())?;
-            crate::check::metrics::parse(&text).map(|_| ())
-        });
-        let results: Vec<CheckResult> = scraped
-            .await
-            .into_iter()
-            .map(|(member, said)| of_member(member, "metrics", said))
-            .collect();
-        let before = ahead.before(&env.name, &[Changes::Toggles]);
-        let before = before.unwrap_or_else(|| planned.step.id.clone());
-        let why = "the metrics of every target can be read";
-        Ok(summed(results, Now::NotKnown { before }, why))
-    }
-
     async fn foresee_completion(&self, plan: &Plan, ahead: &Ahead) -> Result<Foreseen> {
         let mut looked = Vec::new();
         for criterion in &plan.criteria {
@@ -425,7 +399,7 @@ impl Live {
 
 impl Looked {
     /// What holds already needs no earlier step.
-    fn new(result: CheckResult, before: Option<String>) -> Self {
+    pub(super) fn new(result: CheckResult, before: Option<String>) -> Self {
         Self {
             not_before: before.filter(|_| result.verdict != Verdict::Pass),
             result,

@@ -1,36 +1,34 @@
-//! Looking at the targets' metrics: gates of the bake under way, and triggers.
-
-use std::time::Duration;
+//! Looking at what gates and triggers measure: those of the bake under way, and all triggers.
 
 use jiff::Timestamp;
 
 use super::Live;
-use crate::carry::client::ServiceClient;
+use super::sources::{Inquiries, of_gate, of_trigger};
 use crate::check::gates::TriggerState;
-use crate::check::metrics::{Scrape, Watch};
-use crate::error::Result;
+use crate::check::metrics::{Question, Sources, Watch};
 use crate::rollout::machine::Reading;
 use crate::rollout::ports::{Fired, Look, Looked};
 use crate::runbook::model::{OnTrigger, StepKind};
-use crate::runbook::plan::{Plan, Planned, TargetRef};
+use crate::runbook::plan::{Plan, Planned};
 
-/// The samples so far.
-pub struct Watching(Watch<Scrape>);
+/// The samples and answers so far.
+pub struct Watching(Watch<Sources>, Inquiries);
 
 impl Live {
     pub(super) async fn look_at(&self, look: Look) -> Looked {
         let mut watch = self.watch.lock().await;
         if watch.is_none() {
-            match self.begin_watch(&look.plan) {
-                Ok(begun) => *watch = Some(Watching(begun)),
+            match self.watch_over(&look.plan) {
+                Ok((begun, asker)) => *watch = Some(Watching(begun, Inquiries::new(asker))),
                 Err(problem) => return blind(&look, &problem.to_string()),
             }
         }
-        let Some(Watching(watch)) = watch.as_mut() else {
+        let Some(Watching(watch, inquiries)) = watch.as_mut() else {
             return blind(&look, "nothing is watched");
         };
         let now = Timestamp::now();
         watch.sample(now).await;
+        inquiries.turn(watch, questions(&look), now).await;
         let mut looked = Looked::default();
         if let Some(bake) = &look.bake {
             looked.gates = gates(watch, &look.plan, bake, now);
@@ -51,40 +49,45 @@ impl Live {
         }
         looked
     }
-
-    fn begin_watch(&self, plan: &Plan) -> Result<Watch<Scrape>> {
-        let mut scrape = Scrape::default();
-        for planned in &plan.environments {
-            let env = self.environment(&planned.name)?;
-            let targets = env.select(&[])?;
-            for (target, client) in targets.iter().zip(ServiceClient::each(env, &targets)?) {
-                let name = TargetRef {
-                    env: env.name.clone(),
-                    name: target.name.clone(),
-                };
-                scrape.add(name.to_string(), client);
-            }
-        }
-        let measures = plan.gates.iter().map(|g| &g.measure);
-        let measures = measures.chain(plan.triggers.iter().map(|t| &t.measure));
-        let windows = plan.gates.iter().map(|g| g.window);
-        let horizon = windows.chain(plan.triggers.iter().map(|t| t.window)).max();
-        Watch::new(scrape, measures, horizon.unwrap_or(Duration::from_secs(60)))
-    }
 }
 
-fn gates(watch: &Watch<Scrape>, plan: &Plan, bake: &Planned, now: Timestamp) -> Vec<Reading> {
-    let StepKind::Bake { gates, .. } = &bake.step.kind else {
-        return Vec::new();
-    };
+/// The baking targets, and the others of their environment.
+pub(super) fn arms(plan: &Plan, bake: &Planned) -> (Vec<String>, Vec<String>) {
     let on: Vec<String> = bake.target_refs().map(|t| t.to_string()).collect();
-    let others: Vec<String> = plan
+    let others = plan
         .environments
         .iter()
         .filter(|e| e.name == bake.step.env)
         .flat_map(|e| e.targets.iter().map(|t| format!("{}/{}", e.name, t.name)))
         .filter(|name| !on.contains(name))
         .collect();
+    (on, others)
+}
+
+/// What this look asks somebody else.
+fn questions(look: &Look) -> Vec<Question> {
+    let mut wanted = Vec::new();
+    if let Some(bake) = &look.bake
+        && let StepKind::Bake { gates, .. } = &bake.step.kind
+    {
+        let (on, others) = arms(&look.plan, bake);
+        for gate in gates.iter().filter_map(|id| look.plan.gate(id)) {
+            wanted.extend(of_gate(gate, &on));
+            let compared = gate.margin.and_then(|_| of_gate(gate, &others));
+            wanted.extend(compared);
+        }
+    }
+    let flipped: Vec<String> = look.flipped.iter().map(ToString::to_string).collect();
+    let of_triggers = look.plan.triggers.iter();
+    wanted.extend(of_triggers.filter_map(|t| of_trigger(t, &flipped)));
+    wanted
+}
+
+fn gates(watch: &Watch<Sources>, plan: &Plan, bake: &Planned, now: Timestamp) -> Vec<Reading> {
+    let StepKind::Bake { gates, .. } = &bake.step.kind else {
+        return Vec::new();
+    };
+    let (on, others) = arms(plan, bake);
     gates
         .iter()
         .filter_map(|id| plan.gate(id))

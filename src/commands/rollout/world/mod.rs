@@ -4,9 +4,11 @@ mod compare;
 mod expected;
 mod foresee;
 mod look;
+mod metrics;
 mod program;
 mod prove;
 mod set_back;
+mod sources;
 mod switch;
 mod witness;
 
