@@ -420,6 +420,7 @@ fn the_settings_of_init_explain_every_setting() {
         ("[keys]", "keys"),
         ("[runbook]", "runbook"),
         ("[environments.a]", "an environment"),
+        ("[environments.a.metrics]", "the metrics of an environment"),
         ("[[environments.a.targets]]", "a target"),
         ("[smoke]", "smoke checks"),
         ("[smoke.requests.issue]", "a request"),

@@ -61,6 +61,7 @@ fn keys() -> Vec<String> {
         "[[hooks]]\nx = 1",
         "[smoke.requests.issue]\nx = 1",
         "[environments.e]\nx = 1",
+        "[environments.e.metrics]\nx = 1",
         "[[environments.e.targets]]\nx = 1",
     ] {
         let error = toml::from_str::<Config>(probe).expect_err("an unknown key");

@@ -161,7 +161,7 @@ fn a_json_answer_has_one_number_at_its_path_or_it_is_said_what_is_there() {
     runbook(&fleet, &[("errors", &http("/of/{{targets}}", "$.errors"))]);
     assert_says(&start(&fleet), 0, &[]);
     runbook(&fleet, &[("errors", &http("/x", "$.errors"))]);
-    assert_says(&start(&fleet), 5, &["3 is above the limit 1"]);
+    assert_says(&start(&fleet), 11, &["errors: 3 is above the limit 1"]);
 }
 
 #[test]
