@@ -235,6 +235,7 @@ pub(super) fn unit(measure: &Measure) -> Unit {
     match measure {
         Measure::Ratio { .. } => Unit::Share,
         Measure::Quantile { .. } => Unit::Seconds,
-        Measure::Increase { .. } | Measure::Coincidence { .. } => Unit::Count,
+        Measure::Asked(asked) if asked.counts() => Unit::Share,
+        Measure::Increase { .. } | Measure::Coincidence { .. } | Measure::Asked(_) => Unit::Count,
     }
 }
