@@ -1,6 +1,7 @@
 //! The only room that prints. stdout is data, stderr is status and errors; everything can be
 //! understood without colour, at 80 columns.
 
+mod amounts;
 mod lines;
 mod progress;
 mod prompt;
@@ -16,7 +17,7 @@ use crate::check::Verdict;
 use crate::error::{Problem, Result};
 use crate::settings::{ColorChoice, Format, Settings};
 
-pub use progress::BakeBar;
+pub use progress::{BakeView, Seen, Watched};
 pub use prompt::{Answer, Confirmed};
 pub use report_page::report_page;
 pub use table::{middle, printable, table};
@@ -89,12 +90,17 @@ impl Screen {
 
     /// The mark of a verdict, one column wide.
     pub fn mark(&self, verdict: Verdict) -> String {
-        match verdict {
-            Verdict::Pass => self.tone(Tone::Good, "✓"),
-            Verdict::Fail => self.tone(Tone::Bad, "✗"),
-            Verdict::Inconclusive => self.tone(Tone::Unsure, "?"),
-            Verdict::Error => self.tone(Tone::Bad, "!"),
-        }
+        let (tone, mark) = mark_of(verdict);
+        self.tone(tone, mark)
+    }
+
+    /// A verdict's mark and its word, in columns of their own: padded to `width`.
+    pub fn verdict_padded(&self, verdict: Verdict, width: usize) -> String {
+        let (tone, mark) = mark_of(verdict);
+        self.tone(
+            tone,
+            format_args!("{:<width$}", format!("{mark} {verdict}")),
+        )
     }
 
     /// `text` on lines that fit, each starting with `indent` spaces.
@@ -116,6 +122,15 @@ impl Screen {
 
     pub fn into_string(self) -> String {
         self.text
+    }
+}
+
+const fn mark_of(verdict: Verdict) -> (Tone, &'static str) {
+    match verdict {
+        Verdict::Pass => (Tone::Good, "✓"),
+        Verdict::Fail => (Tone::Bad, "✗"),
+        Verdict::Inconclusive => (Tone::Unsure, "?"),
+        Verdict::Error => (Tone::Bad, "!"),
     }
 }
 
@@ -276,9 +291,13 @@ impl Ui {
         !self.no_input && terminal && in_foreground()
     }
 
-    /// Whether progress may be drawn over itself.
+    /// Whether progress may be drawn over itself: on a terminal that somebody watches. A log (CI), a
+    /// terminal that knows nothing (`TERM=dumb`) and who wants it plain (`NO_COLOR`) get lines.
     pub fn can_redraw(&self) -> bool {
-        self.format == Format::Human && std::io::stderr().is_terminal()
+        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let plain = dumb || set("NO_COLOR") || set("CI");
+        self.format == Format::Human && std::io::stderr().is_terminal() && !plain
     }
 
     /// Prints an error and what to do next on stderr; as JSON where that was asked for.

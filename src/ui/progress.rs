@@ -1,26 +1,76 @@
-//! The progress of a bake: a bar on a terminal, a line a minute elsewhere.
+//! The live view of a bake: on a terminal drawn over itself, elsewhere a line a minute and one for
+//! every verdict that changes.
 
+use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use textwrap::core::display_width;
 
-use super::{Ui, duration};
+use super::amounts::amount;
+use super::{Screen, Tone, Ui, duration, middle, printable};
+use crate::check::Verdict;
+use crate::rollout::report::Unit;
 
 /// How often a bake says something where nothing can be redrawn.
 const LINE_EVERY: Duration = Duration::from_secs(60);
+/// How many measurements a sparkline remembers.
+const REMEMBERED: usize = 60;
+/// Below so many columns the number of samples is left out.
+const ROOMY: usize = 76;
 
-/// The bake under way: time observed, and each gate's newest verdict.
-pub struct BakeBar {
+/// A gate as the view knows it from the plan.
+#[derive(Debug, Clone)]
+pub struct Watched {
+    pub gate: String,
+    pub unit: Unit,
+    /// It passes while the value is at most this.
+    pub limit: f64,
+}
+
+/// What one look saw of a gate.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub gate: String,
+    pub verdict: Verdict,
+    /// Not judged only because the watch is younger than the window.
+    pub warming: bool,
+    pub value: Option<f64>,
+    pub samples: Option<f64>,
+    /// Samples a second.
+    pub rate: Option<f64>,
+    pub why: String,
+}
+
+/// The bake under way.
+pub struct BakeView {
     bar: ProgressBar,
     ui: Ui,
     needed: Duration,
     redraws: bool,
-    said: Mutex<Option<Instant>>,
+    inner: Mutex<Inner>,
 }
 
-impl BakeBar {
-    pub fn new(ui: &Ui, needed: Duration) -> Self {
+#[derive(Default)]
+struct Inner {
+    observed: Duration,
+    said: Option<Instant>,
+    gates: Vec<Line>,
+    triggers: Vec<String>,
+    /// Triggers that could not be judged at the last look.
+    blind: Vec<(String, String)>,
+}
+
+struct Line {
+    watched: Watched,
+    values: VecDeque<Option<f64>>,
+    last: Option<Seen>,
+}
+
+impl BakeView {
+    /// `triggers` are those that are armed meanwhile.
+    pub fn new(ui: &Ui, needed: Duration, gates: Vec<Watched>, triggers: Vec<String>) -> Self {
         let redraws = ui.can_redraw();
         let target = if redraws {
             ProgressDrawTarget::stderr()
@@ -28,46 +78,84 @@ impl BakeBar {
             ProgressDrawTarget::hidden()
         };
         let bar = ProgressBar::with_draw_target(Some(millis(needed)), target);
-        let style = ProgressStyle::with_template("bake {bar:20} {prefix}\n{msg}")
+        let style = ProgressStyle::with_template("bake {bar:16} {prefix}\n{msg}")
             .expect("a valid template")
             .progress_chars("█▌·");
         bar.set_style(style);
+        let line = |watched| Line {
+            watched,
+            values: VecDeque::new(),
+            last: None,
+        };
         Self {
             bar,
             ui: ui.clone(),
             needed,
             redraws,
-            said: Mutex::new(None),
+            inner: Mutex::new(Inner {
+                gates: gates.into_iter().map(line).collect(),
+                triggers,
+                ..Inner::default()
+            }),
         }
     }
 
-    /// How much of it was observed so far.
+    /// How much of it was observed so far; nothing else counts.
     pub fn observed(&self, observed: Duration) {
-        let shown = observed.min(self.needed);
-        self.bar.set_position(millis(shown));
-        let left = self.needed.saturating_sub(observed);
-        let text = format!(
-            "{} observed of {} · {} left",
-            duration(shown),
-            duration(self.needed),
-            duration(left)
-        );
-        self.bar.set_prefix(text.clone());
-        let mut said = self.said.lock().unwrap_or_else(|e| e.into_inner());
-        if !self.redraws && said.is_none_or(|at| at.elapsed() >= LINE_EVERY) {
-            *said = Some(Instant::now());
-            self.ui.status(format_args!("bake  {text}"));
+        let mut inner = self.inner.lock().unwrap_or_else(|e| e.into_inner());
+        inner.observed = observed.min(self.needed);
+        self.bar.set_position(millis(inner.observed));
+        self.bar.set_prefix(self.time(inner.observed));
+        if !self.redraws && inner.said.is_none_or(|at| at.elapsed() >= LINE_EVERY) {
+            inner.said = Some(Instant::now());
+            let mut text = format!("bake  {}", self.time(inner.observed));
+            for line in &inner.gates {
+                if let Some(last) = &line.last {
+                    text += &format!(" · {} {}", line.watched.gate, word(last));
+                }
+            }
+            self.ui.status(printable(&text));
         }
     }
 
-    /// What is shown under the bar, a line for each gate.
-    pub fn lines(&self, lines: impl IntoIterator<Item = String>) {
-        let cut = |line: String| line.chars().take(super::width()).collect();
-        let lines: Vec<String> = lines.into_iter().map(cut).collect();
-        self.bar.set_message(lines.join("\n"));
+    fn time(&self, observed: Duration) -> String {
+        let left = self.needed.saturating_sub(observed);
+        let end = match left.is_zero() {
+            true => "waits for every gate to pass".to_owned(),
+            false => format!("{} left", duration(left)),
+        };
+        format!(
+            "{} observed of {} · {end}",
+            duration(observed),
+            duration(self.needed)
+        )
     }
 
-    /// Prints a line above the bar.
+    /// What a look saw; `blind` are the triggers that could not be judged, and why.
+    pub fn looked(&self, seen: Vec<Seen>, blind: Vec<(String, String)>) {
+        let mut inner = self.inner.lock().unwrap_or_else(|e| e.into_inner());
+        inner.blind = blind;
+        for seen in seen {
+            let Some(line) = inner.gates.iter_mut().find(|l| l.watched.gate == seen.gate) else {
+                continue;
+            };
+            line.values.push_back(seen.value);
+            if line.values.len() > REMEMBERED {
+                line.values.pop_front();
+            }
+            let before = line.last.as_ref().map(word);
+            if !self.redraws && before != Some(word(&seen)) {
+                let text = format!("gate  {}: {}: {}", seen.gate, word(&seen), seen.why);
+                self.ui.status(printable(&text));
+            }
+            line.last = Some(seen);
+        }
+        if self.redraws {
+            self.bar.set_message(drawn(&inner, self.ui.status_screen()));
+        }
+    }
+
+    /// Prints a line above the view.
     pub fn above(&self, text: &str) {
         if self.redraws {
             self.bar.suspend(|| self.ui.status(text));
@@ -77,10 +165,117 @@ impl BakeBar {
     }
 }
 
-impl Drop for BakeBar {
+impl Drop for BakeView {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// The lines under the bar: none is wider than the screen, or drawing over them would go wrong.
+fn drawn(inner: &Inner, screen: Screen) -> String {
+    let width = screen.width();
+    let names = inner.gates.iter().map(|l| display_width(&l.watched.gate));
+    let name = names.max().unwrap_or(0).min(width / 4);
+    let mut lines = Vec::new();
+    for line in &inner.gates {
+        lines.push(gate(line, &screen, name));
+        if let Some(last) = line.last.as_ref().filter(|l| l.verdict != Verdict::Pass) {
+            lines.push(cut(&format!("      {}", printable(&last.why)), width));
+        }
+    }
+    lines.push(cut(&watch(inner), width));
+    for (trigger, why) in &inner.blind {
+        let text = format!("  ? trigger {trigger} cannot be judged: {why}");
+        lines.push(cut(&printable(&text), width));
+    }
+    lines.join("\n")
+}
+
+fn gate(line: &Line, screen: &Screen, name: usize) -> String {
+    let Watched { gate, unit, limit } = &line.watched;
+    let verdict = match &line.last {
+        None => screen.tone(Tone::Quiet, format_args!("{:<14}", "· not looked")),
+        Some(last) if last.warming => {
+            screen.tone(Tone::Quiet, format_args!("{:<14}", "· warming up"))
+        }
+        Some(last) => screen.verdict_padded(last.verdict, 14),
+    };
+    let value = line.last.as_ref().and_then(|l| l.value);
+    let value = value.map_or_else(|| "–".to_owned(), |v| amount(*unit, v));
+    let mut numbers = format!("{value} of {}", amount(*unit, *limit));
+    let samples = line.last.as_ref().and_then(|l| l.samples);
+    if let Some(samples) = samples.filter(|_| screen.width() >= ROOMY) {
+        numbers += &format!(" · {samples:.0} samples");
+    }
+    let name = format!(
+        "{:<name$}",
+        middle(&printable(gate), name.saturating_sub(1))
+    );
+    let taken = 2 + 14 + 1 + display_width(&name) + 2 + 2 + display_width(&numbers);
+    let room = screen.width().saturating_sub(taken).clamp(4, 24);
+    let spark = spark(&line.values, *limit, room);
+    let rest = format!("{name}  {spark}  {numbers}");
+    format!(
+        "  {verdict} {}",
+        cut(&rest, screen.width().saturating_sub(17))
+    )
+}
+
+/// The newest measurements, each as high as its share of the limit; `·` where there was none.
+fn spark(values: &VecDeque<Option<f64>>, limit: f64, room: usize) -> String {
+    const STEPS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let newest = values.iter().skip(values.len().saturating_sub(room));
+    let highest = newest.clone().flatten().copied().fold(limit, f64::max);
+    let step = |value: &Option<f64>| match value {
+        None => '·',
+        Some(value) => {
+            let share = if highest > 0.0 { value / highest } else { 0.0 };
+            let at = STEPS.iter().enumerate().rev();
+            #[expect(clippy::cast_precision_loss, reason = "one of eight")]
+            let reached = |(i, _): &(usize, &char)| share * 8.0 >= *i as f64;
+            at.into_iter().find(reached).map_or('▁', |(_, c)| *c)
+        }
+    };
+    let drawn: String = newest.map(step).collect();
+    format!("{drawn:<room$}")
+}
+
+/// Traffic, and the triggers that are armed.
+fn watch(inner: &Inner) -> String {
+    let rates = inner.gates.iter().filter_map(|l| l.last.as_ref()?.rate);
+    let traffic = match rates.reduce(f64::max) {
+        Some(rate) => format!("traffic {rate:.1}/s"),
+        None => "traffic not known".to_owned(),
+    };
+    let armed = match inner.triggers.as_slice() {
+        [] => "no trigger is armed".to_owned(),
+        triggers => format!("armed: {}", triggers.join(", ")),
+    };
+    format!("  {traffic} · {}", printable(&armed))
+}
+
+/// The verdict in a word; warming up is none.
+fn word(seen: &Seen) -> String {
+    match seen.warming {
+        true => "warming up".into(),
+        false => seen.verdict.to_string(),
+    }
+}
+
+/// As much of a line as fits.
+fn cut(text: &str, width: usize) -> String {
+    if display_width(text) <= width {
+        return text.to_owned();
+    }
+    let mut kept = String::new();
+    for c in text.chars() {
+        if display_width(&kept) + 2 > width {
+            break;
+        }
+        kept.push(c);
+    }
+    kept.push('…');
+    kept
 }
 
 fn millis(d: Duration) -> u64 {

@@ -34,6 +34,7 @@ mod reconcile;
 mod rehearse;
 mod replan;
 mod report;
+mod report_page;
 mod resolve;
 mod resolver;
 mod rollout;

@@ -5,17 +5,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::hooks::Tap;
+use crate::check::Verdict;
 use crate::commands::Context;
 use crate::error::Exit;
 use crate::hooks::Hook;
 use crate::rollout::journal::Entry;
-use crate::rollout::machine::{Event, State};
+use crate::rollout::machine::{Event, Reading, State};
 use crate::rollout::ports::{Agreed, Looked, Operator, Said};
+use crate::rollout::report::{Numbers, unit};
 use crate::rollout::words;
-use crate::runbook::model::StepKind;
+use crate::runbook::model::{Gate, StepKind};
 use crate::runbook::plan::{Phase, Plan, Planned};
 use crate::settings::Format;
-use crate::ui::{BakeBar, Ui, clock_time, printable};
+use crate::ui::{BakeView, Seen, Ui, Watched, clock_time, printable};
 
 /// Asks on the terminal and prints events on stderr; as JSON, one event a line on stdout.
 pub struct Terminal {
@@ -30,7 +32,7 @@ pub struct Terminal {
 struct Lines {
     ui: Ui,
     /// The progress of a bake, where one is under way.
-    bar: Mutex<Option<BakeBar>>,
+    bar: Mutex<Option<BakeView>>,
     /// A question stands on the screen, the cursor behind it.
     asking: AtomicBool,
 }
@@ -205,12 +207,8 @@ impl Operator for Terminal {
     fn looked(&self, looked: &Looked) {
         let bar = self.lines.bar.lock().unwrap_or_else(|e| e.into_inner());
         if let Some(bar) = &*bar {
-            bar.lines(
-                looked
-                    .gates
-                    .iter()
-                    .map(|r| format!("  {:<14} {:<12} {}", r.gate, r.verdict, printable(&r.why))),
-            );
+            let seen = looked.gates.iter().map(seen);
+            bar.looked(seen.collect(), looked.unknown.clone());
         }
     }
 
@@ -228,14 +226,43 @@ impl Terminal {
         let mut bar = self.lines.bar.lock().unwrap_or_else(|e| e.into_inner());
         match state.baking() {
             Some(bake) => {
-                let StepKind::Bake { duration, .. } = &plan.forward[bake.step].step.kind else {
+                let StepKind::Bake {
+                    duration, gates, ..
+                } = &plan.forward[bake.step].step.kind
+                else {
                     return;
                 };
-                let bar = bar.get_or_insert_with(|| BakeBar::new(&self.ui, *duration));
+                let bar = bar.get_or_insert_with(|| {
+                    let gates = gates.iter().filter_map(|id| plan.gate(id));
+                    let armed = plan.triggers.iter().filter(|_| state.triggers_armed());
+                    let armed = armed.map(|t| t.id.clone()).collect();
+                    BakeView::new(&self.ui, *duration, gates.map(watched).collect(), armed)
+                });
                 bar.observed(std::time::Duration::from_millis(bake.observed_ms));
             }
             None => *bar = None,
         }
+    }
+}
+
+fn watched(gate: &Gate) -> Watched {
+    Watched {
+        gate: gate.id.clone(),
+        unit: unit(&gate.measure),
+        limit: gate.max,
+    }
+}
+
+fn seen(reading: &Reading) -> Seen {
+    let numbers = Numbers::of(reading);
+    Seen {
+        gate: reading.gate.clone(),
+        verdict: reading.verdict,
+        warming: reading.warming && reading.verdict != Verdict::Fail,
+        value: numbers.value,
+        samples: numbers.samples,
+        rate: numbers.rate,
+        why: reading.why.clone(),
     }
 }
 

@@ -59,11 +59,15 @@ fn bounded_check(check: CheckResult) -> CheckResult {
 
 /// The numbers of a gate's reading.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Numbers {
+pub struct Numbers {
     pub value: Option<f64>,
+    /// Of the targets that are not baking.
     pub others: Option<f64>,
+    /// The upper bound of how much worse than the others.
     pub worse_by: Option<f64>,
     pub samples: Option<f64>,
+    /// How many samples a second there were, in the part of the window that was observed.
+    pub rate: Option<f64>,
 }
 
 impl Numbers {
@@ -71,9 +75,13 @@ impl Numbers {
         let evidence = &reading.evidence;
         let measured = evidence.get("measured").unwrap_or(evidence);
         let number = |of: Option<&Value>, key: &str| of?.get(key)?.as_f64();
+        let samples = number(Some(measured), "samples");
+        let seconds = number(Some(measured), "observed_ms").map(|ms| ms / 1_000.0);
+        let seconds = seconds.filter(|s| *s > 0.0);
         Self {
             value: number(Some(measured), "value"),
-            samples: number(Some(measured), "samples"),
+            rate: samples.zip(seconds).map(|(n, s)| n / s),
+            samples,
             others: number(evidence.get("others"), "value"),
             worse_by: number(evidence.get("difference"), "upper"),
         }

@@ -32,6 +32,8 @@ pub(super) struct Bake {
 struct Watched {
     gate: Gate,
     query: String,
+    /// The query is that of a measurement.
+    resolved: bool,
     counts: Counts,
     last: Option<LastReading>,
     first_bad: Option<Sign>,
@@ -122,6 +124,7 @@ impl Bake {
             observed_ms: self.observed_ms,
             began_ms: self.began_ms,
             ended_ms: ended_ms.max(self.began_ms),
+            last_look_ms: self.last_at_ms,
             looks: self.looks,
             gaps: self.gaps.excerpt(),
             gates: self.gates.into_iter().map(Watched::finish).collect(),
@@ -133,6 +136,7 @@ impl Watched {
     fn new(gate: &Gate, began_ms: u64) -> Self {
         Self {
             query: describe::measure(&gate.measure),
+            resolved: false,
             gate: gate.clone(),
             counts: Counts::default(),
             last: None,
@@ -154,11 +158,12 @@ impl Watched {
             others: numbers.others,
             worse_by: numbers.worse_by,
         });
-        // The resolved query is the same each time, so a look at the first ones will do.
-        if self.last.is_none()
+        // The resolved query is the same each time, so the first one will do.
+        if !self.resolved
             && let Some(query) = evidence::query_of(&reading.evidence)
         {
             self.query = short(query, TEXT);
+            self.resolved = true;
         }
         let before = self.last.as_ref().filter(|l| !l.warming).map(|l| l.verdict);
         let changed = !warming && before.unwrap_or(Verdict::Pass) != reading.verdict;
@@ -231,7 +236,8 @@ fn thresholds(gate: &Gate) -> Vec<Threshold> {
     }]
 }
 
-pub(super) fn unit(measure: &Measure) -> Unit {
+/// The unit of what a measure counts.
+pub const fn unit(measure: &Measure) -> Unit {
     match measure {
         Measure::Ratio { .. } => Unit::Share,
         Measure::Quantile { .. } => Unit::Seconds,

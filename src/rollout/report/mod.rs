@@ -22,6 +22,8 @@ use super::machine::{Found, Part, Progress, Status};
 use crate::check::{CheckResult, Verdict};
 
 pub use collect::Collector;
+pub use evidence::Numbers;
+pub use gates::unit;
 pub use series::BUCKETS;
 
 /// `dbctl.rollout-report/1`. Times are milliseconds since 1970 by the clock of whoever drove.
@@ -231,6 +233,7 @@ pub struct BakeFacts {
     pub observed_ms: u64,
     pub began_ms: u64,
     pub ended_ms: u64,
+    pub last_look_ms: Option<u64>,
     pub looks: u64,
     /// Time inside it in which nobody looked.
     pub gaps: Excerpt<Gap>,

@@ -63,12 +63,19 @@ fn bake_of(page: &Page, bake: &BakeFacts) -> Markup {
                 (bake.looks) " looks, " (page.time(bake.began_ms)) " to " (page.time(bake.ended_ms))
                 @if unseen >= 1_000 || !bake.gaps.items.is_empty() { "; " (span(unseen)) " of that was not observed and does not count" }
                 "."
+                @if let Some(since) = unwatched(bake) { " Nobody has looked since " (page.time(since)) "." }
                 @if let Some(text) = left_out(&bake.gaps) { " Of the gaps " (text) "." }
             }
             @for gate in &bake.gates { (gate_of(page, bake, gate)) }
             @if bake.gates.is_empty() { (nothing("It watches no gate.")) }
         }
     }
+}
+
+/// The last look, where the bake ends with a gap.
+fn unwatched(bake: &BakeFacts) -> Option<u64> {
+    let last = bake.gaps.items.last()?;
+    (last.to_ms == bake.ended_ms).then_some(last.from_ms)
 }
 
 fn gate_of(page: &Page, bake: &BakeFacts, gate: &GateFacts) -> Markup {

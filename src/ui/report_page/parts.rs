@@ -7,7 +7,8 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::check::{CheckResult, Verdict};
-use crate::rollout::report::{Excerpt, RunReport, Tone, Unit};
+use crate::rollout::report::{Excerpt, RunReport, Tone};
+pub use crate::ui::amounts::{amount, difference};
 
 /// The report, and how its times are written.
 pub struct Page<'a> {
@@ -211,40 +212,5 @@ fn flat(value: &Value) -> String {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
             value.to_string()
         }
-    }
-}
-
-/// A value in its unit.
-pub fn amount(unit: Unit, value: f64) -> String {
-    match unit {
-        Unit::Share => format!("{} %", short(value * 100.0)),
-        Unit::Seconds => format!("{} ms", short(value * 1_000.0)),
-        Unit::Count => short(value),
-    }
-}
-
-/// A difference of two values.
-pub fn difference(unit: Unit, value: f64) -> String {
-    let sign = if value > 0.0 { "+" } else { "" };
-    match unit {
-        Unit::Share => format!("{sign}{} pp", short(value * 100.0)),
-        Unit::Seconds | Unit::Count => format!("{sign}{}", amount(unit, value)),
-    }
-}
-
-/// At most two decimals, without trailing zeros; small values keep two digits.
-fn short(value: f64) -> String {
-    let decimals = match value.abs() {
-        v if v == 0.0 || v >= 0.1 => 2,
-        _ => 4,
-    };
-    let text = format!("{value:.decimals$}");
-    if !text.contains('.') {
-        return text;
-    }
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    match text {
-        "-0" => "0".to_owned(),
-        text => text.to_owned(),
     }
 }

@@ -100,8 +100,17 @@ struct Axis<'a> {
 }
 
 impl Axis<'_> {
+    /// A long time after the last look is cut: it must not squeeze what was seen.
+    fn ends_ms(&self) -> u64 {
+        let BakeFacts {
+            began_ms, ended_ms, ..
+        } = *self.bake;
+        let last = self.bake.last_look_ms.unwrap_or(began_ms).max(began_ms);
+        ended_ms.min(last + ((last - began_ms) / 5).max(60_000))
+    }
+
     fn length(&self) -> u64 {
-        (self.bake.ended_ms - self.bake.began_ms).max(1)
+        self.ends_ms().saturating_sub(self.bake.began_ms).max(1)
     }
 
     /// Between 0 and 1.
@@ -304,8 +313,8 @@ fn outline(piece: &[(f64, Range)], scale: &Scale) -> String {
 }
 
 fn time_axis(axis: &Axis, y: u32) -> Markup {
-    let (begins, ends) = (axis.bake.began_ms, axis.bake.ended_ms);
-    let middle = begins + (ends - begins) / 2;
+    let (begins, ends) = (axis.bake.began_ms, axis.ends_ms());
+    let middle = begins + ends.saturating_sub(begins) / 2;
     html! {
         text.tick x="0" y=(y) { (axis.page.clock(begins)) }
         text.tick.middle x="50%" y=(y) text-anchor="middle" { (axis.page.relative(middle)) }
@@ -335,7 +344,7 @@ fn described(axis: &Axis, gate: &GateFacts, stretches: &[Stretch]) -> String {
         "{} from {} to {}: {measured}{limits}; {bad} stretches failed, nobody looked {gaps} times",
         gate.query,
         axis.page.clock(axis.bake.began_ms),
-        axis.page.clock(axis.bake.ended_ms),
+        axis.page.clock(axis.ends_ms()),
     )
 }
 
@@ -351,7 +360,7 @@ impl Scale {
     fn over(low: f64, of: impl Iterator<Item = f64>, unit: Unit, differences: bool) -> Self {
         let high = of.filter(|v| v.is_finite()).fold(low, f64::max);
         let high = if high > low { high } else { low + 1.0 };
-        let room = (high - low) * 0.12;
+        let room = (high - low) * if differences { 0.25 } else { 0.12 };
         Self {
             low: if low < 0.0 { low - room } else { low },
             high: high + room,

@@ -51,9 +51,9 @@ fn step_of(page: &Page, step: &StepFacts) -> Markup {
                     "· " (step.kind)
                     @if !step.targets.is_empty() { " on " (step.targets.join(", ")) }
                     @if let Some(first) = step.attempts.items.first() {
-                        " · " (page.relative(first.began_ms))
+                        " · " span.rel { (page.relative(first.began_ms)) }
                     }
-                    @if let Some(took) = took { ", " (span(took)) }
+                    @if let Some(took) = took { ", " span.rel { (span(took)) } }
                     @if step.attempts.items.len() > 1 { " · " (step.attempts.items.len()) " attempts" }
                 }
             }

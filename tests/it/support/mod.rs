@@ -1,5 +1,6 @@
 //! What tests share.
 
+pub mod browser;
 pub mod cli;
 pub mod fleet;
 pub mod migrations;
@@ -11,3 +12,4 @@ pub mod proxy;
 pub mod receiver;
 pub mod service;
 pub mod stores;
+pub mod story;
