@@ -19,6 +19,8 @@ const LINE_EVERY: Duration = Duration::from_secs(60);
 const REMEMBERED: usize = 60;
 /// Below so many columns the number of samples is left out.
 const ROOMY: usize = 76;
+/// Columns of a verdict with its mark: `? inconclusive`.
+const VERDICT: usize = 14;
 
 /// A gate as the view knows it from the plan.
 #[derive(Debug, Clone)]
@@ -49,6 +51,8 @@ pub struct BakeView {
     ui: Ui,
     needed: Duration,
     redraws: bool,
+    /// Columns beside the bar.
+    room: usize,
     inner: Mutex<Inner>,
 }
 
@@ -78,9 +82,12 @@ impl BakeView {
             ProgressDrawTarget::hidden()
         };
         let bar = ProgressBar::with_draw_target(Some(millis(needed)), target);
-        let style = ProgressStyle::with_template("bake {bar:16} {prefix}\n{msg}")
-            .expect("a valid template")
-            .progress_chars("█▌·");
+        let width = ui.status_screen().width();
+        let bar_width = if width < ROOMY { 8 } else { 16 };
+        let style =
+            ProgressStyle::with_template(&format!("bake {{bar:{bar_width}}} {{prefix}}\n{{msg}}"))
+                .expect("a valid template")
+                .progress_chars("█▌·");
         bar.set_style(style);
         let line = |watched| Line {
             watched,
@@ -92,6 +99,7 @@ impl BakeView {
             ui: ui.clone(),
             needed,
             redraws,
+            room: width.saturating_sub("bake ".len() + bar_width + 1),
             inner: Mutex::new(Inner {
                 gates: gates.into_iter().map(line).collect(),
                 triggers,
@@ -105,7 +113,8 @@ impl BakeView {
         let mut inner = self.inner.lock().unwrap_or_else(|e| e.into_inner());
         inner.observed = observed.min(self.needed);
         self.bar.set_position(millis(inner.observed));
-        self.bar.set_prefix(self.time(inner.observed));
+        self.bar
+            .set_prefix(cut(&self.time(inner.observed), self.room));
         if !self.redraws && inner.said.is_none_or(|at| at.elapsed() >= LINE_EVERY) {
             inner.said = Some(Instant::now());
             let mut text = format!("bake  {}", self.time(inner.observed));
@@ -121,7 +130,7 @@ impl BakeView {
     fn time(&self, observed: Duration) -> String {
         let left = self.needed.saturating_sub(observed);
         let end = match left.is_zero() {
-            true => "waits for every gate to pass".to_owned(),
+            true => "waits for its gates".to_owned(),
             false => format!("{} left", duration(left)),
         };
         format!(
@@ -151,7 +160,8 @@ impl BakeView {
             line.last = Some(seen);
         }
         if self.redraws {
-            self.bar.set_message(drawn(&inner, self.ui.status_screen()));
+            self.bar
+                .set_message(drawn(&inner, &self.ui.status_screen()));
         }
     }
 
@@ -172,13 +182,22 @@ impl Drop for BakeView {
 }
 
 /// The lines under the bar: none is wider than the screen, or drawing over them would go wrong.
-fn drawn(inner: &Inner, screen: Screen) -> String {
+fn drawn(inner: &Inner, screen: &Screen) -> String {
     let width = screen.width();
     let names = inner.gates.iter().map(|l| display_width(&l.watched.gate));
     let name = names.max().unwrap_or(0).min(width / 4);
+    let numbers: Vec<String> = inner.gates.iter().map(|l| numbers(l, width)).collect();
+    let widest = numbers.iter().map(|n| display_width(n)).max().unwrap_or(0);
+    let taken = 2 + VERDICT + 1 + name + 2 + 2 + widest;
+    let spark_width = width.saturating_sub(taken).clamp(4, 24);
     let mut lines = Vec::new();
-    for line in &inner.gates {
-        lines.push(gate(line, &screen, name));
+    for (line, numbers) in inner.gates.iter().zip(&numbers) {
+        let Watched { gate, limit, .. } = &line.watched;
+        let gate = middle(&printable(gate), name.saturating_sub(1));
+        let spark = spark(&line.values, *limit, spark_width);
+        let rest = format!("{gate:<name$}  {spark}  {numbers}");
+        let rest = cut(&rest, width.saturating_sub(2 + VERDICT + 1));
+        lines.push(format!("  {} {rest}", verdict(line, screen)));
         if let Some(last) = line.last.as_ref().filter(|l| l.verdict != Verdict::Pass) {
             lines.push(cut(&format!("      {}", printable(&last.why)), width));
         }
@@ -191,34 +210,24 @@ fn drawn(inner: &Inner, screen: Screen) -> String {
     lines.join("\n")
 }
 
-fn gate(line: &Line, screen: &Screen, name: usize) -> String {
-    let Watched { gate, unit, limit } = &line.watched;
-    let verdict = match &line.last {
-        None => screen.tone(Tone::Quiet, format_args!("{:<14}", "· not looked")),
-        Some(last) if last.warming => {
-            screen.tone(Tone::Quiet, format_args!("{:<14}", "· warming up"))
-        }
-        Some(last) => screen.verdict_padded(last.verdict, 14),
-    };
+fn verdict(line: &Line, screen: &Screen) -> String {
+    let open = |word| screen.tone(Tone::Quiet, format_args!("{word:<VERDICT$}"));
+    match &line.last {
+        None => open("· not looked"),
+        Some(last) if last.warming => open("· warming up"),
+        Some(last) => screen.verdict_padded(last.verdict, VERDICT),
+    }
+}
+
+/// The value beside its limit, and how many samples it is made of where there is room.
+fn numbers(line: &Line, width: usize) -> String {
+    let Watched { unit, limit, .. } = &line.watched;
     let value = line.last.as_ref().and_then(|l| l.value);
     let value = value.map_or_else(|| "–".to_owned(), |v| amount(*unit, v));
-    let mut numbers = format!("{value} of {}", amount(*unit, *limit));
     let samples = line.last.as_ref().and_then(|l| l.samples);
-    if let Some(samples) = samples.filter(|_| screen.width() >= ROOMY) {
-        numbers += &format!(" · {samples:.0} samples");
-    }
-    let name = format!(
-        "{:<name$}",
-        middle(&printable(gate), name.saturating_sub(1))
-    );
-    let taken = 2 + 14 + 1 + display_width(&name) + 2 + 2 + display_width(&numbers);
-    let room = screen.width().saturating_sub(taken).clamp(4, 24);
-    let spark = spark(&line.values, *limit, room);
-    let rest = format!("{name}  {spark}  {numbers}");
-    format!(
-        "  {verdict} {}",
-        cut(&rest, screen.width().saturating_sub(17))
-    )
+    let samples = samples.filter(|_| width >= ROOMY);
+    let samples = samples.map_or_else(String::new, |n| format!(" · {n:.0} samples"));
+    format!("{value} of {}{samples}", amount(*unit, *limit))
 }
 
 /// The newest measurements, each as high as its share of the limit; `·` where there was none.
