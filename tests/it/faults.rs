@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use chain::{Goal, Place, chain};
 use gone::{What, When};
-use scene::Scene;
+use scene::{JournalIn, Scene};
 
 mod chain;
 mod full;
@@ -17,10 +17,10 @@ mod runbook;
 mod scene;
 
 /// Kills at every place of a run, and once more at those that went by too quickly.
-fn killed_everywhere(runbook: &str, goal: Goal) {
+fn killed_everywhere(runbook: &str, journal: JournalIn, goal: Goal) {
     let mut only: Option<BTreeSet<Place>> = None;
     for _ in 0..4 {
-        let scene = Scene::set(runbook);
+        let scene = Scene::with_journal_in(journal, runbook);
         let traffic = scene.traffic();
         let told = chain(&scene, goal, only.as_ref());
         for kill in &told.kills {
@@ -44,18 +44,28 @@ fn killed_everywhere(runbook: &str, goal: Goal) {
 
 #[test]
 fn killed_at_every_event_on_the_way_forward_a_run_completes_and_no_effect_happens_twice() {
-    killed_everywhere(runbook::SHORT, Goal::Forward);
+    killed_everywhere(runbook::SHORT, JournalIn::File, Goal::Forward);
 }
 
 #[test]
 fn killed_at_every_event_on_the_way_back_a_run_is_rolled_back_and_no_effect_happens_twice() {
-    killed_everywhere(runbook::SHORT, Goal::Back);
+    killed_everywhere(runbook::SHORT, JournalIn::File, Goal::Back);
 }
 
-/// Takes something away in each phase; what it came to is printed, and no promise may be broken.
-fn gone_in_every_phase(what: What) {
-    for when in When::ALL {
-        let told = gone::run(runbook::SHORT, what, when);
+#[test]
+fn with_the_journal_in_postgres_a_run_is_killed_at_every_event_forward_and_completes() {
+    killed_everywhere(runbook::SHORT, JournalIn::Postgres, Goal::Forward);
+}
+
+#[test]
+fn with_the_journal_in_postgres_a_run_is_killed_at_every_event_back_and_is_rolled_back() {
+    killed_everywhere(runbook::SHORT, JournalIn::Postgres, Goal::Back);
+}
+
+/// Takes something away at each time; what it came to is printed, and no promise may be broken.
+fn gone(what: What, at: &[When]) {
+    for &when in at {
+        let told = gone::run(what, when);
         println!(
             "{what:?} gone in {when:?}: {}, in the end {}",
             told.then, told.end
@@ -69,18 +79,26 @@ fn gone_in_every_phase(what: What) {
 }
 
 #[test]
-fn with_postgres_gone_in_any_phase_a_run_pauses_or_goes_back_and_goes_on_later() {
-    gone_in_every_phase(What::Postgres);
+fn with_postgres_the_metrics_or_both_gone_in_staging_a_run_pauses_and_goes_on_or_back() {
+    gone(What::Postgres, &[When::Staging, When::Rehearsal]);
+    // A rehearsal looks at no metrics.
+    gone(What::Metrics, &[When::Staging]);
+    gone(What::Both, &[When::Staging, When::Rehearsal]);
 }
 
 #[test]
-fn with_the_metrics_gone_in_any_phase_no_bake_passes() {
-    gone_in_every_phase(What::Metrics);
+fn with_postgres_gone_in_any_phase_of_production_a_run_pauses_or_goes_back_and_goes_on_later() {
+    gone(What::Postgres, &When::IN_PRODUCTION);
 }
 
 #[test]
-fn with_postgres_and_the_metrics_gone_in_any_phase_a_rollback_works() {
-    gone_in_every_phase(What::Both);
+fn with_the_metrics_gone_in_any_phase_of_production_no_bake_passes() {
+    gone(What::Metrics, &When::IN_PRODUCTION);
+}
+
+#[test]
+fn with_postgres_and_the_metrics_gone_in_any_phase_of_production_a_rollback_works() {
+    gone(What::Both, &When::IN_PRODUCTION);
 }
 
 #[test]

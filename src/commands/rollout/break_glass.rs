@@ -2,6 +2,7 @@
 //! an environment that is named from the rollback kit and the settings alone. What is done lies in
 //! a spool, which `rollout merge` brings into the journal afterwards.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +14,11 @@ use super::session::{RunArgs, drive, find_run, mirrors, open_journal};
 use super::world::Live;
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
-use crate::rollout::engine::{Engine, now_ms, recall};
+use crate::rollout::engine::{Engine, Known, now_ms, recall};
 use crate::rollout::journal::{Journal, Mirror, RequestKind, mirrored};
 use crate::rollout::machine::{Input, Refusal, Status, decide};
 use crate::rollout::person::Person;
+use crate::rollout::ports::flipped;
 use crate::rollout::spool::{Ended, Spool, Spooled, What};
 use crate::ui::clock_time;
 
@@ -28,29 +30,35 @@ const SETS_BACK: &str = "dbctl --env NAME rollout rollback --break-glass      se
      of NAME back, by the settings and the rollback kit";
 
 pub async fn run(args: RollbackArgs, context: &Context) -> Result<Exit> {
-    match tokio::time::timeout(PATIENCE, answering(&args, context)).await {
-        Ok(Ok(journal)) => {
-            let ui = &context.ui;
-            ui.status("the journal answers: the rollback goes through it, no glass is broken");
-            return through_the_journal(journal, args, context).await;
-        }
-        Ok(Err(problem)) => context
-            .ui
-            .warn(format_args!("without the journal: {problem}")),
-        Err(_) => context.ui.warn("without the journal: it does not answer"),
-    }
+    let mut switched = match with_the_journal(&args, context).await {
+        ControlFlow::Break(done) => return done,
+        ControlFlow::Continue(switched) => switched,
+    };
     context.ui.warn(
         "BREAK GLASS. Nobody can be fenced: make sure that nobody else drives this run.\n  \
          What is done is kept here, and is merged by dbctl rollout merge afterwards.",
     );
-    let from_mirror = match mirror_of(&args.run, context).await? {
-        Some((journal, mirror)) => Some(from_the_mirror(&args, journal, mirror, context).await),
-        None => None,
+    let mut from_mirror = None;
+    if let Some((journal, mirror)) = mirror_of(&args.run, context).await? {
+        let done = match recall(&journal, mirror.run()).await {
+            Ok(known) => {
+                if switched.is_empty() {
+                    switched = switched_by(&known);
+                }
+                from_the_mirror(&args, journal, mirror, known, context).await
+            }
+            Err(problem) => Err(problem),
+        };
+        from_mirror = Some(done);
+    }
+    let environments = match (&context.settings.env_name, &from_mirror) {
+        (Some(env), _) => vec![env.clone()],
+        (None, None) => switched.clone(),
+        (None, Some(Err(problem))) if is_of_the_journal(problem) => switched.clone(),
+        (None, Some(Ok(_) | Err(_))) => Vec::new(),
     };
-    let from_kit = match &context.settings.env_name {
-        Some(env) => Some(from_the_kit(&args, env, context).await),
-        None => None,
-    };
+    let from_kit = from_the_kits(&args, &environments, context).await;
+    let all_of_it = switched.iter().all(|env| environments.contains(env));
     match (from_mirror, from_kit) {
         (None, None) => Err(no_mirror(&args, context)),
         (Some(done), None) => done.map_err(|problem| {
@@ -58,27 +66,78 @@ pub async fn run(args: RollbackArgs, context: &Context) -> Result<Exit> {
             let hint = format!("{}{SETS_BACK}", before.unwrap_or_default());
             problem.next(hint)
         }),
-        (None, Some(done)) => done,
+        (None | Some(Ok(Exit::RolledBack)), Some(done)) => done,
+        // The run's mirror knew of nothing to do; the environment was set back.
+        (Some(Err(problem)), Some(Ok(exit))) if problem.exit() == Exit::Usage => Ok(exit),
+        // The mirror took no writes; all that it knows of was set back.
+        (Some(Err(problem)), Some(Ok(exit))) if all_of_it && is_of_the_journal(&problem) => {
+            context
+                .ui
+                .warn(format_args!("without the mirror: {problem}"));
+            Ok(exit)
+        }
         // What was wrong with either counts.
-        (Some(mirror), Some(kit)) => match (mirror, kit) {
-            (Ok(Exit::RolledBack), kit) => kit,
-            // The run's mirror knew of nothing to do; the environment was set back.
-            (Err(problem), Ok(exit)) if problem.exit() == Exit::Usage => Ok(exit),
-            (mirror, Ok(_)) => mirror,
-            (mirror, Err(problem)) => {
-                context.ui.problem(&problem);
-                mirror
-            }
-        },
+        (Some(done), Some(Ok(_))) => done,
+        (Some(done), Some(Err(problem))) => {
+            context.ui.problem(&problem);
+            done
+        }
     }
 }
 
-/// The journal, where it can be worked with.
-async fn answering(args: &RollbackArgs, context: &Context) -> Result<Journal> {
+/// Through the journal where it answers. Where it does not, or takes no writes (a full disk): the
+/// environments that the run has switched, as far as it could be read.
+async fn with_the_journal(
+    args: &RollbackArgs,
+    context: &Context,
+) -> ControlFlow<Result<Exit>, Vec<String>> {
+    let ui = &context.ui;
+    let (journal, switched) = match tokio::time::timeout(PATIENCE, answering(args, context)).await {
+        Ok(Ok(answered)) => answered,
+        Ok(Err(problem)) => {
+            ui.warn(format_args!("without the journal: {problem}"));
+            return ControlFlow::Continue(Vec::new());
+        }
+        Err(_) => {
+            ui.warn("without the journal: it does not answer");
+            return ControlFlow::Continue(Vec::new());
+        }
+    };
+    ui.status("the journal answers: the rollback goes through it, no glass is broken");
+    match through_the_journal(journal, args, context).await {
+        // What it says of the run and of the settings is not for breaking any glass.
+        Err(problem) if !switched.is_empty() && is_of_the_journal(&problem) => {
+            ui.warn(format_args!("without the journal: {problem}"));
+            ControlFlow::Continue(switched)
+        }
+        done => ControlFlow::Break(done),
+    }
+}
+
+/// Writing failed, or nobody answers any more.
+fn is_of_the_journal(problem: &Problem) -> bool {
+    matches!(problem.exit(), Exit::Failed | Exit::Unavailable)
+}
+
+/// The journal, where it can be read, and the environments that the run has switched.
+async fn answering(args: &RollbackArgs, context: &Context) -> Result<(Journal, Vec<String>)> {
     let journal = open_journal(context).await?;
     let row = find_run(&journal, &args.run).await?;
-    recall(&journal, &row.run).await?;
-    Ok(journal)
+    let known = recall(&journal, &row.run).await?;
+    Ok((journal, switched_by(&known)))
+}
+
+/// The environments in which a run has switched something, those of the last phases first.
+fn switched_by(known: &Known) -> Vec<String> {
+    let targets = flipped(&known.plan, &known.state);
+    let phases = known.plan.phases.iter().rev().map(|phase| &phase.env);
+    let mut environments: Vec<String> = Vec::new();
+    for env in phases {
+        if targets.iter().any(|t| t.env == *env) && !environments.contains(env) {
+            environments.push(env.clone());
+        }
+    }
+    environments
 }
 
 /// The mirror of the run that is meant: the named one, an open one, the newest.
@@ -114,12 +173,12 @@ async fn from_the_mirror(
     args: &RollbackArgs,
     journal: Journal,
     mirror: Mirror,
+    known: Known,
     context: &Context,
 ) -> Result<Exit> {
     let ui = &context.ui;
     let journal = journal.claiming(args.who.claim.clone());
     let run = mirror.run().clone();
-    let known = recall(&journal, &run).await?;
     ui.warn(format_args!(
         "run {run} as this machine knows it: {}, up to event {} at {}, driven by {}. What another \
          machine switched since is not known here; --env NAME sets back every target of NAME",
@@ -151,6 +210,27 @@ async fn from_the_mirror(
     let exit = drive(engine, context).await;
     to_be_merged(context);
     exit
+}
+
+/// One environment after the other; none where none is named.
+async fn from_the_kits(
+    args: &RollbackArgs,
+    environments: &[String],
+    context: &Context,
+) -> Option<Result<Exit>> {
+    let mut all = None;
+    for env in environments {
+        let done = from_the_kit(args, env, context).await;
+        all = Some(match (all, done) {
+            (None | Some(Ok(_)), done) => done,
+            (Some(Err(before)), Ok(_)) => Err(before),
+            (Some(Err(before)), Err(problem)) => {
+                context.ui.problem(&problem);
+                Err(before)
+            }
+        });
+    }
+    all
 }
 
 async fn from_the_kit(args: &RollbackArgs, env: &str, context: &Context) -> Result<Exit> {
@@ -206,7 +286,9 @@ async fn from_the_kit(args: &RollbackArgs, env: &str, context: &Context) -> Resu
     let (_, wrong) = done?;
     if wrong.is_empty() {
         ui.status(format_args!(
-            "SET BACK {env}: every target says that it runs in memory/file, and authenticates"
+            "SET BACK {env}: every target says that it runs in memory/file, and authenticates\n  \
+             next   dbctl rollout rollback   once the journal can be written again: a run that\n         \
+             switched {env} does not know of this yet"
         ));
         return Ok(Exit::RolledBack);
     }
@@ -237,6 +319,10 @@ fn no_mirror(args: &RollbackArgs, context: &Context) -> Problem {
     let dir = mirrors(context);
     let cause = match &args.run.run {
         Some(run) => format!("this machine has no mirror of run {run} in {}", shown(&dir)),
+        None if context.settings.config.journal.database_url.is_none() => {
+            "the journal is a file, of which no mirror is kept, and it does not say what was switched"
+                .to_owned()
+        }
         None => format!(
             "this machine drove no run: there is no mirror in {}",
             shown(&dir)

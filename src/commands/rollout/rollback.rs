@@ -34,15 +34,15 @@ pub async fn run(args: RollbackArgs, context: &Context) -> Result<Exit> {
         return super::break_glass::run(args, context).await;
     }
     let journal = open_journal(context).await?;
-    through_the_journal(journal, args, context).await
+    through_the_journal(journal, &args, context).await
 }
 
 pub async fn through_the_journal(
     journal: Journal,
-    args: RollbackArgs,
+    args: &RollbackArgs,
     context: &Context,
 ) -> Result<Exit> {
-    let journal = journal.claiming(args.who.claim);
+    let journal = journal.claiming(args.who.claim.clone());
     let row = find_run(&journal, &args.run).await?;
     let kind = RequestKind::Rollback;
     match reach(context, journal.clone(), &row.run, kind, &args.reason, true).await? {
@@ -55,7 +55,7 @@ pub async fn through_the_journal(
             if !already {
                 let input = Input::Rollback {
                     by: engine.by(),
-                    why: args.reason,
+                    why: args.reason.clone(),
                 };
                 tell_here(&mut engine, kind, input).await?;
             }

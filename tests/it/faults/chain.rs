@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use dbctl::rollout::journal::{Record, RunId};
 use dbctl::rollout::machine::{Event, Status, StepRef};
 use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 use super::scene::Scene;
@@ -86,16 +87,83 @@ pub fn about(event: &Event) -> String {
 /// Looks at the journal beside whoever writes it, and can keep them from writing.
 pub struct Watch<'a> {
     scene: &'a Scene,
-    connection: Option<SqliteConnection>,
+    store: Option<Store>,
     seen: i64,
     holds: bool,
+}
+
+/// Our own connection to what the journal lies in.
+enum Store {
+    File(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Store {
+    async fn connect(scene: &Scene) -> Option<Self> {
+        if let Some(url) = scene.journal_url() {
+            return PgConnection::connect(&url).await.ok().map(Store::Postgres);
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(scene.journal_file())
+            .busy_timeout(Duration::ZERO);
+        let connection = SqliteConnection::connect_with(&options).await;
+        connection.ok().map(Store::File)
+    }
+
+    async fn after(&mut self, seq: i64) -> sqlx::Result<Vec<(i64, String)>> {
+        match self {
+            Store::File(connection) => {
+                let sql = "SELECT seq, body FROM events WHERE seq > ? ORDER BY seq";
+                let rows = sqlx::query_as(sql).bind(seq);
+                rows.fetch_all(connection).await
+            }
+            Store::Postgres(connection) => {
+                let sql = "SELECT seq, body FROM dbctl_journal.events WHERE seq > $1 ORDER BY seq";
+                let rows = sqlx::query_as(sql).bind(seq);
+                rows.fetch_all(connection).await
+            }
+        }
+    }
+
+    /// Takes what every append needs: the write lock of the file, the row of the lease.
+    async fn hold(&mut self) -> bool {
+        match self {
+            Store::File(connection) => {
+                let begun = sqlx::raw_sql("BEGIN IMMEDIATE").execute(connection).await;
+                begun.is_ok()
+            }
+            Store::Postgres(connection) => {
+                let sql = "BEGIN; SELECT FROM dbctl_journal.leases FOR UPDATE NOWAIT";
+                let held = sqlx::raw_sql(sql).execute(&mut *connection).await.is_ok();
+                if !held {
+                    let ended = sqlx::raw_sql("ROLLBACK").execute(connection).await;
+                    ended.expect("the transaction is over");
+                }
+                held
+            }
+        }
+    }
+
+    async fn let_go(&mut self) {
+        let done = match self {
+            Store::File(connection) => {
+                let done = sqlx::raw_sql("ROLLBACK").execute(connection).await;
+                done.map(drop)
+            }
+            Store::Postgres(connection) => {
+                let done = sqlx::raw_sql("ROLLBACK").execute(connection).await;
+                done.map(drop)
+            }
+        };
+        done.expect("the lock is given back");
+    }
 }
 
 impl<'a> Watch<'a> {
     pub fn of(scene: &'a Scene) -> Self {
         Self {
             scene,
-            connection: None,
+            store: None,
             seen: 0,
             holds: false,
         }
@@ -104,22 +172,14 @@ impl<'a> Watch<'a> {
     /// Events that were not seen before, oldest first.
     pub fn news(&mut self) -> Vec<Record> {
         self.scene.runtime.block_on(async {
-            if self.connection.is_none() {
-                let options = SqliteConnectOptions::new()
-                    .filename(self.scene.journal_file())
-                    .busy_timeout(Duration::ZERO);
-                self.connection = SqliteConnection::connect_with(&options).await.ok();
+            if self.store.is_none() {
+                self.store = Store::connect(self.scene).await;
             }
-            let Some(connection) = &mut self.connection else {
+            let Some(store) = &mut self.store else {
                 return Vec::new();
             };
-            let sql = "SELECT seq, body FROM events WHERE seq > ? ORDER BY seq";
             // Before the tables are made there is nothing to see.
-            let rows: Vec<(i64, String)> = sqlx::query_as(sql)
-                .bind(self.seen)
-                .fetch_all(connection)
-                .await
-                .unwrap_or_default();
+            let rows = store.after(self.seen).await.unwrap_or_default();
             self.seen = rows.last().map_or(self.seen, |(seq, _)| *seq);
             let read = |(_, body): (i64, String)| serde_json::from_str(&body).expect("a record");
             rows.into_iter().map(read).collect()
@@ -131,26 +191,18 @@ impl<'a> Watch<'a> {
         usize::try_from(self.seen).expect("not that many")
     }
 
-    /// Takes the store's write lock, so that nothing can be appended. False when somebody is
-    /// writing just now.
+    /// Keeps everybody from appending. False when somebody is writing just now.
     fn hold(&mut self) -> bool {
-        self.holds = self.execute("BEGIN IMMEDIATE");
+        let store = self.store.as_mut().expect("it is open");
+        self.holds = self.scene.runtime.block_on(store.hold());
         self.holds
     }
 
     fn let_go(&mut self) {
         if std::mem::take(&mut self.holds) {
-            assert!(self.execute("ROLLBACK"), "the lock is given back");
+            let store = self.store.as_mut().expect("it is open");
+            self.scene.runtime.block_on(store.let_go());
         }
-    }
-
-    fn execute(&mut self, sql: &'static str) -> bool {
-        let connection = self.connection.as_mut().expect("it is open");
-        let done = self
-            .scene
-            .runtime
-            .block_on(async { sqlx::raw_sql(sql).execute(connection).await });
-        done.is_ok()
     }
 }
 
@@ -224,7 +276,7 @@ pub fn chain(scene: &Scene, goal: Goal, only: Option<&BTreeSet<Place>>) -> Told 
                 "nothing happens: {}",
                 driver.said()
             );
-            std::thread::sleep(Duration::from_micros(100));
+            std::thread::sleep(Duration::from_micros(200));
         };
         match place {
             Some(place) => {
@@ -306,13 +358,19 @@ pub fn next_command(scene: &Scene, back: bool) -> Option<Vec<String>> {
 /// The lease of a killed driver is over, as 15 seconds later.
 pub fn expire(scene: &Scene) {
     scene.runtime.block_on(async {
-        let options = SqliteConnectOptions::new().filename(scene.journal_file());
-        let mut connection = SqliteConnection::connect_with(&options)
-            .await
-            .expect("the journal");
-        sqlx::raw_sql("UPDATE leases SET expires_ms = 0")
-            .execute(&mut connection)
-            .await
-            .expect("the lease");
+        match Store::connect(scene).await.expect("the journal") {
+            Store::File(mut connection) => {
+                let sql = "PRAGMA busy_timeout = 5000; UPDATE leases SET expires_ms = 0";
+                let done = sqlx::raw_sql(sql).execute(&mut connection).await;
+                done.map(drop)
+            }
+            // By the role that holds it: the triggers let nobody else.
+            Store::Postgres(mut connection) => {
+                let sql = "UPDATE dbctl_journal.leases SET expires = clock_timestamp()";
+                let done = sqlx::raw_sql(sql).execute(&mut connection).await;
+                done.map(drop)
+            }
+        }
+        .expect("the lease");
     });
 }

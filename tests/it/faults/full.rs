@@ -9,7 +9,8 @@ use dbctl::rollout::engine::{Known, recall};
 use dbctl::rollout::journal::Journal;
 use dbctl::rollout::machine::{Part, StepState};
 
-use super::scene::Scene;
+use super::chain::expire;
+use super::scene::{JournalIn, Scene};
 use crate::support::cli::{Seen, dbctl, run, seen};
 use crate::support::programs::{block, every_line_once, lines, programs};
 
@@ -94,44 +95,118 @@ fn with_the_journals_disk_full_nothing_begins_unrecorded_and_a_run_goes_on_once_
     );
 }
 
-#[test]
-fn with_the_journals_disk_full_a_rollback_says_another_way_back_and_that_works() {
-    let scene = Scene::set(super::runbook::SHORT);
-    let traffic = scene.traffic();
-    for code in [10, 0] {
-        let on = scene.rollout(&["run", "--confirm", "production"]);
-        assert_eq!(on.code, code, "{}", on.stderr);
-    }
-    let blocks = 64;
-    let full = with_room(scene.path(), blocks, &["rollout", "rollback"]);
-    assert_eq!(full.code, 1, "{}", full.stderr);
-    assert!(full.stderr.contains("--break-glass"), "{}", full.stderr);
-
-    let args = [
-        "--env",
-        "production",
-        "toggles",
-        "set",
-        "--confirm",
-        "production",
-    ];
-    let local = [
-        "SECURITY_RUNTIME_MODE=memory",
-        "SECURITY_KEY_RESOLVER_MODE=memory",
-        "SECURITY_REVOCATION_MODE=memory",
-        "SECURITY_NONCE_STORE_MODE=file",
-    ];
-    let set = with_room(scene.path(), blocks, &[&args[..], &local].concat());
-    assert_eq!(set.code, 0, "{}", set.stderr);
+/// Every production instance serves on its own, from memory and files.
+fn all_are_back(scene: &Scene) {
     for name in ["auth-1", "auth-2", "auth-3"] {
         let health = scene.health(name);
         assert_eq!(
             health["modes"]["SECURITY_RUNTIME_MODE"], "memory",
-            "{health}"
+            "{name}: {health}"
         );
-        assert_eq!(health["fenced"], false, "{health}");
+        assert_eq!(health["fenced"], false, "{name}: {health}");
     }
+}
+
+/// All of production runs on Postgres, and the run is completed.
+fn completed(scene: &Scene) {
+    for code in [10, 0] {
+        let on = scene.rollout(&["run", "--confirm", "production"]);
+        assert_eq!(on.code, code, "{}", on.stderr);
+    }
+}
+
+fn said(seen: &Seen, words: &[&str]) {
+    for word in words {
+        assert!(seen.stderr.contains(word), "{word}: {}", seen.stderr);
+    }
+}
+
+/// The journal takes no writes, small files elsewhere can be written.
+const FULL: usize = 64;
+
+const BREAK_GLASS: [&str; 3] = ["rollout", "rollback", "--break-glass"];
+
+#[test]
+fn with_the_journals_disk_full_the_glass_is_broken_and_the_journal_hears_of_it_later() {
+    let scene = Scene::set(super::runbook::SHORT);
+    let traffic = scene.traffic();
+    completed(&scene);
+    let full = with_room(scene.path(), FULL, &["rollout", "rollback"]);
+    assert_eq!(full.code, 1, "{}", full.stderr);
+    said(&full, &["Make room", "rollout rollback --break-glass"]);
+    // Not even the targets' files.
+    let nothing = with_room(scene.path(), 0, &BREAK_GLASS);
+    assert!(![0, 13].contains(&nothing.code), "{}", nothing.stderr);
+    said(
+        &nothing,
+        &["without the journal: ", "rollout rollback --break-glass"],
+    );
+
+    let back = with_room(scene.path(), FULL, &BREAK_GLASS);
+    assert_eq!(back.code, 13, "{}", back.stderr);
+    said(
+        &back,
+        &[
+            "without the journal: ",
+            "BREAK GLASS",
+            "SET BACK production",
+            "dbctl rollout merge",
+        ],
+    );
+    all_are_back(&scene);
     traffic.enter(Phase::After);
     let summary = scene.runtime.block_on(traffic.stop());
     assert!(summary.holds(), "{summary:#?}");
+
+    // It may be repeated, and where what lies there takes no record, that is said.
+    let (mirror, aside) = (
+        scene.path().join(".dbctl/mirror"),
+        scene.path().join("aside"),
+    );
+    std::fs::rename(&mirror, &aside).expect("moved");
+    std::fs::write(&mirror, "").expect("written");
+    let again = with_room(scene.path(), FULL, &BREAK_GLASS);
+    assert_eq!(again.code, 13, "{}", again.stderr);
+    said(&again, &["THIS IS NOT RECORDED", "SET BACK production"]);
+    std::fs::remove_file(&mirror).expect("removed");
+    std::fs::rename(&aside, &mirror).expect("moved");
+
+    let held = scene.rollout(&["resume"]);
+    assert_eq!(held.code, 16, "{}", held.stderr);
+    // The lease could not be given back either.
+    expire(&scene);
+    let merged = scene.rollout(&["merge"]);
+    assert_eq!(merged.code, 0, "{}", merged.stderr);
+    said(
+        &merged,
+        &["was set back to memory/file without the journal"],
+    );
+    let rolled_back = scene.rollout(&["rollback"]);
+    assert_eq!(rolled_back.code, 13, "{}", rolled_back.stderr);
+    all_are_back(&scene);
+}
+
+#[test]
+fn with_the_journal_gone_and_the_mirrors_disk_full_the_glass_is_broken_by_the_kit() {
+    let scene = Scene::with_journal_in(JournalIn::Postgres, super::runbook::SHORT);
+    let _traffic = scene.traffic();
+    completed(&scene);
+    scene.journal_server().stop();
+    let back = with_room(scene.path(), FULL, &BREAK_GLASS);
+    assert_eq!(back.code, 13, "{}", back.stderr);
+    said(
+        &back,
+        &[
+            "without the mirror: ",
+            "SET BACK production",
+            "dbctl rollout merge",
+        ],
+    );
+    all_are_back(&scene);
+    scene.journal_server().start();
+    let merged = scene.rollout(&["merge"]);
+    assert_eq!(merged.code, 0, "{}", merged.stderr);
+    let rolled_back = scene.rollout(&["rollback"]);
+    assert_eq!(rolled_back.code, 13, "{}", rolled_back.stderr);
+    all_are_back(&scene);
 }

@@ -8,7 +8,9 @@ use dbctl::runbook::model::StepKind;
 
 use super::chain::{Watch, about, next_command};
 use super::promises;
+use super::runbook;
 use super::scene::Scene;
+use crate::support::fleet::Fleet;
 
 /// What is taken away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +23,10 @@ pub enum What {
 /// When it is taken away, by the newest event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
+    /// Staging is being switched.
+    Staging,
+    /// Staging walks the way back and comes forward again.
+    Rehearsal,
     /// The canary is being switched.
     Canary,
     Bake,
@@ -31,14 +37,29 @@ pub enum When {
 }
 
 impl When {
-    pub const ALL: [When; 4] = [When::Canary, When::Bake, When::Full, When::Rollback];
+    pub const IN_PRODUCTION: [When; 4] = [When::Canary, When::Bake, When::Full, When::Rollback];
 
     fn event(self) -> &'static str {
         match self {
-            When::Canary => "intended Forward 5",
+            When::Staging | When::Canary => "intended Forward 5",
             When::Bake => "observed Forward 7",
-            When::Full => "intended Forward 8",
+            When::Rehearsal | When::Full => "intended Forward 8",
             When::Rollback => "rollback-started",
+        }
+    }
+
+    fn runbook(self) -> String {
+        match self {
+            When::Staging | When::Rehearsal => runbook::staging(),
+            When::Canary | When::Bake | When::Full | When::Rollback => runbook::SHORT.into(),
+        }
+    }
+
+    /// All that is switched so far runs on Postgres when it happens.
+    fn none_is_left_behind(self) -> bool {
+        match self {
+            When::Rehearsal | When::Full => true,
+            When::Staging | When::Canary | When::Bake | When::Rollback => false,
         }
     }
 }
@@ -67,9 +88,9 @@ fn take(scene: &Scene, what: What, away: bool) {
     }
 }
 
-/// One run of the short runbook. Where both are gone, the run is rolled back before they return.
-pub fn run(runbook: &str, what: What, when: When) -> Told {
-    let scene = Scene::behind_proxies(runbook);
+/// One run of a short runbook. Where both are gone, the run is rolled back before they return.
+pub fn run(what: What, when: When) -> Told {
+    let scene = Scene::behind_proxies(&when.runbook());
     let traffic = scene.traffic();
     let mut watch = Watch::of(&scene);
     let mut gone_at = None;
@@ -91,7 +112,7 @@ pub fn run(runbook: &str, what: What, when: When) -> Told {
                 // Once every target runs on Postgres, what is revoked is in Postgres alone until
                 // the kit is refreshed, and a rollback without Postgres does not know it (that is
                 // not promised). So nothing is revoked from here until Postgres is gone.
-                if when == When::Full && event == "succeeded Forward 7" {
+                if when.none_is_left_behind() && event == "succeeded Forward 7" {
                     traffic.pause();
                 }
                 if event == when.event() && gone_at.is_none() {
@@ -105,8 +126,8 @@ pub fn run(runbook: &str, what: What, when: When) -> Told {
                 break code;
             }
             assert!(
-                began.elapsed() < Duration::from_secs(200),
-                "it hangs: {}",
+                began.elapsed() < Duration::from_secs(100),
+                "it hangs: {args:?} {}",
                 driver.said()
             );
             std::thread::sleep(Duration::from_millis(1));
@@ -155,4 +176,59 @@ fn unseen_passes(scene: &Scene, what: What, (from, to): (u64, u64)) -> Vec<Strin
         .filter(|e| what != What::Postgres && (from..to).contains(&e.record.at_ms))
         .map(|e| format!("P6: event {} passes a bake that nobody saw", e.record.seq))
         .collect()
+}
+
+/// Switched in one phase, rehearsed in the next.
+const REHEARSED: &str = r#"# A rehearsal
+
+## Switch
+
+```toml step
+id    = "switch"
+kind  = "toggles"
+phase = "switch"
+env   = "production"
+```
+
+## Back and forward again
+
+```toml step
+id    = "rehearse"
+kind  = "rehearse"
+phase = "rehearsal"
+env   = "production"
+```
+
+## Back
+
+```toml step
+id   = "back"
+part = "rollback"
+kind = "toggles"
+```
+"#;
+
+#[test]
+fn a_rehearsal_without_postgres_switches_nothing_and_leaves_nobody_fenced() {
+    let (fleet, backed) = Fleet::on(&["one", "two"]);
+    std::fs::write(fleet.path().join("rehearsed.md"), REHEARSED).expect("a runbook");
+    fleet.add_settings("[runbook]\npath = \"rehearsed.md\"\n");
+    let on = || fleet.run(&["rollout", "run", "--confirm", "production"]);
+    let switched = on();
+    assert_eq!(switched.code, 10, "{}", switched.stderr);
+    backed.db.server().stop();
+    let paused = on();
+    assert_eq!(paused.code, 11, "{}", paused.stderr);
+    assert!(
+        paused.stderr.contains("nothing was switched"),
+        "{}",
+        paused.stderr
+    );
+    for health in fleet.each(|i| i.get("/healthz").body) {
+        assert_eq!(health["modes"]["SECURITY_RUNTIME_MODE"], "postgres");
+        assert_eq!(health["fenced"], false, "{health}");
+    }
+    backed.db.server().start();
+    let completed = fleet.run(&["rollout", "resume"]);
+    assert_eq!(completed.code, 0, "{}", completed.stderr);
 }

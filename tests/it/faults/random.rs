@@ -9,12 +9,21 @@ use dbctl::runbook::plan::Plan;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
-use super::chain::{Watch, expire, next_command};
+use super::chain::{Watch, about, expire, next_command};
 use super::promises;
-use super::scene::Scene;
+use super::scene::{Driver, Scene};
 
 /// Kills in one rollout at most; after these it is let go on in peace.
 const MOST: usize = 6;
+
+/// A driver that goes on for longer hangs. Well below what ends the whole test without a word.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Commands of one rollout at most: one or two after a kill, one after a pause.
+const COMMANDS: usize = 40;
+
+/// Commands in a row that end with an error: a machine under load may be too slow for one.
+const ERRORS: usize = 4;
 
 /// A driver is killed after so many events of its own at most, and a moment later.
 const EVENTS: usize = 12;
@@ -88,11 +97,14 @@ impl std::fmt::Display for Table {
 /// Rolls out again and again until so many drivers were killed. The seed gives the moments.
 pub fn kills(runbook: &str, count: usize, seed: u64) -> Table {
     let mut table = Table::default();
+    // 200 s for the 5 kills of a test run, a bit over an hour for 200.
+    let most = u64::try_from(count).expect("not that many");
+    let until = Instant::now() + Duration::from_secs(100 + 20 * most);
     while table.kills < count {
         let number = u64::try_from(table.rollouts).expect("few");
         let mut random = StdRng::seed_from_u64(seed.wrapping_add(number));
         let left = count - table.kills;
-        one(runbook, &mut random, left.min(MOST), &mut table);
+        one(runbook, &mut random, left.min(MOST), until, &mut table);
         println!(
             "rollout {} (seed {}): {} of {count} kills so far, broken promises: {}",
             table.rollouts,
@@ -104,7 +116,7 @@ pub fn kills(runbook: &str, count: usize, seed: u64) -> Table {
     table
 }
 
-fn one(runbook: &str, random: &mut StdRng, most: usize, table: &mut Table) {
+fn one(runbook: &str, random: &mut StdRng, most: usize, until: Instant, table: &mut Table) {
     let plot = match random.random_range(0..4) {
         0 => Plot::Operator,
         1 => Plot::Trigger,
@@ -112,70 +124,40 @@ fn one(runbook: &str, random: &mut StdRng, most: usize, table: &mut Table) {
     };
     let scene = Scene::set(runbook);
     let traffic = scene.traffic();
-    let mut watch = Watch::of(&scene);
+    let mut rollout = Rollout {
+        scene: &scene,
+        plot,
+        until,
+        watch: Watch::of(&scene),
+        broken_canary: false,
+        asked_back: false,
+    };
     let mut kills: Vec<Kill> = Vec::new();
     let mut last = None;
-    let mut broken_canary = false;
-    let mut asked_back = false;
-    let mut rounds = 0;
-    while let Some(mut args) = next_command(&scene, plot == Plot::Operator) {
-        rounds += 1;
-        assert!(rounds < 40, "the same again and again: {args:?}: {last:?}");
-        let state = scene.state().map(|(_, state, _)| state);
-        let may_go_back = state.is_some_and(|s| s.flipped && s.can_go_forward());
-        if plot == Plot::Operator && may_go_back && !asked_back && random.random_bool(0.5) {
-            args = vec!["rollback".into(), "--reason".into(), "a test".into()];
-        }
-        asked_back |= args[0] == "rollback";
-        if args[0] == "start" {
-            args.extend(["--shorten-bakes".into(), "4s".into()]);
-        }
-        let mut driver = scene.drive(&args);
-        let began = Instant::now();
-        let kill = kills.len() < most;
-        let after = random.random_range(0..EVENTS) + watch.seen();
-        let moment = MOMENT.mul_f64(random.random());
-        let mut passed: Option<Instant> = None;
-        let ended = loop {
-            if let Some(code) = driver.ended() {
-                break Some(code);
-            }
-            watch.news();
-            if watch.seen() > after {
-                passed.get_or_insert_with(Instant::now);
-            }
-            if kill && passed.is_some_and(|at| at.elapsed() >= moment) {
-                break driver.kill();
-            }
-            assert!(
-                began.elapsed().as_secs() < 300,
-                "it hangs: {}",
-                driver.said()
-            );
-            if plot == Plot::Trigger && !broken_canary && baking(&scene) {
-                broken_canary = true;
-                break_canary(&scene);
-            }
-            std::thread::sleep(Duration::from_millis(5));
+    let (mut commands, mut pauses, mut errors) = (0, 0, 0);
+    while let Some(args) = rollout.next(random) {
+        commands += 1;
+        let (mut driver, ended) = rollout.drive(&args, random, kills.len() < most);
+        let Some(code) = ended else {
+            last = None;
+            let state = scene.state();
+            kills.push(Kill {
+                state: state.map_or_else(|| "starting".into(), |(_, s, p)| place(&s, &p)),
+                became: None,
+            });
+            continue;
         };
-        match (ended, scene.state()) {
-            (Some(code), Some((_, state, _))) => {
-                last = Some((code, driver.said()));
-                if let Some(outcome) = outcome(&state) {
-                    kills
-                        .iter_mut()
-                        .filter(|k| k.became.is_none())
-                        .for_each(|k| k.became = Some(outcome));
-                }
-            }
-            (Some(code), None) => panic!("nothing began ({code}): {}", driver.said()),
-            (None, stands) => {
-                last = None;
-                kills.push(Kill {
-                    state: stands.map_or_else(|| "starting".into(), |(_, s, p)| place(&s, &p)),
-                    became: None,
-                });
-            }
+        let outcome = scene.state().and_then(|(_, state, _)| outcome(&state));
+        let known = [0, 10, 11, 12, 13, 14].contains(&code);
+        errors = if known { 0 } else { errors + 1 };
+        pauses += usize::from(outcome == Some("paused"));
+        if errors > ERRORS || pauses > 20 || commands > COMMANDS {
+            rollout.gives_up("it comes to no end", &args, &mut driver);
+        }
+        last = Some((code, driver.said()));
+        if outcome.is_some() {
+            let open = kills.iter_mut().filter(|k| k.became.is_none());
+            open.for_each(|k| k.became = outcome);
         }
     }
     let last = last.unwrap_or_else(|| {
@@ -206,6 +188,91 @@ fn one(runbook: &str, random: &mut StdRng, most: usize, table: &mut Table) {
         .into_iter()
         .map(|b| format!("run {run} ({plot:?}): {b}"));
     table.broken.extend(of_run);
+}
+
+/// A rollout and what happens to it.
+struct Rollout<'a> {
+    scene: &'a Scene,
+    plot: Plot,
+    /// When all of it must be over.
+    until: Instant,
+    watch: Watch<'a>,
+    broken_canary: bool,
+    asked_back: bool,
+}
+
+impl Rollout<'_> {
+    /// What is typed next.
+    fn next(&mut self, random: &mut StdRng) -> Option<Vec<String>> {
+        let operator = self.plot == Plot::Operator;
+        let mut args = next_command(self.scene, operator)?;
+        let state = self.scene.state().map(|(_, state, _)| state);
+        let may_go_back = state.is_some_and(|s| s.flipped && s.can_go_forward());
+        if operator && may_go_back && !self.asked_back && random.random_bool(0.5) {
+            args = vec!["rollback".into(), "--reason".into(), "a test".into()];
+        }
+        self.asked_back |= args[0] == "rollback";
+        if args[0] == "start" {
+            args.extend(["--shorten-bakes".into(), "4s".into()]);
+        }
+        Some(args)
+    }
+
+    /// Lets a driver drive; its exit status, or none where it was killed.
+    fn drive(&mut self, args: &[String], random: &mut StdRng, kill: bool) -> (Driver, Option<i32>) {
+        let mut driver = self.scene.drive(args);
+        let began = Instant::now();
+        let after = random.random_range(0..EVENTS) + self.watch.seen();
+        let moment = MOMENT.mul_f64(random.random());
+        let mut passed: Option<Instant> = None;
+        loop {
+            if let Some(code) = driver.ended() {
+                return (driver, Some(code));
+            }
+            self.watch.news();
+            if self.watch.seen() > after {
+                passed.get_or_insert_with(Instant::now);
+            }
+            if kill && passed.is_some_and(|at| at.elapsed() >= moment) {
+                let ended = driver.kill();
+                return (driver, ended);
+            }
+            if began.elapsed() > PATIENCE {
+                self.gives_up("its driver hangs", args, &mut driver);
+            }
+            if Instant::now() > self.until {
+                self.gives_up("all of it takes too long", args, &mut driver);
+            }
+            if self.plot == Plot::Trigger && !self.broken_canary && baking(self.scene) {
+                self.broken_canary = true;
+                break_canary(self.scene);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Says all that is known of a rollout that does not go on, for whoever reads of it later.
+    fn gives_up(&self, why: &str, args: &[String], driver: &mut Driver) -> ! {
+        let ended = driver.kill();
+        let stands = self.scene.state().map_or_else(
+            || "no run".into(),
+            |(run, state, plan)| format!("run {run} {}, {}", state.status, place(&state, &plan)),
+        );
+        let entries = self.scene.entries().map(|(_, entries)| entries);
+        let entries = entries.unwrap_or_default();
+        let newest = entries.iter().rev().take(12).rev();
+        let newest: Vec<String> = newest
+            .map(|e| format!("{} {}", e.record.at_ms, about(&e.record.event)))
+            .collect();
+        panic!(
+            "{why} ({:?}): {stands}\nrollout {} ended with {ended:?} and said:\n{}\nnewest of {} events:\n{}",
+            self.plot,
+            args.join(" "),
+            driver.said(),
+            entries.len(),
+            newest.join("\n"),
+        )
+    }
 }
 
 /// Where nothing happens by itself any more.

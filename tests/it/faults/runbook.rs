@@ -167,6 +167,22 @@ set   = "postgres"
 ```
 "#;
 
+/// Staging alone: as the canary of the short one, and then back and forward again (step 8).
+pub fn staging() -> String {
+    let (canary, rest) = SHORT.split_once("### Full\n").expect("a phase");
+    let (_, back) = rest.split_once("## Rollback plan\n").expect("a rollback");
+    let rehearse = "```toml step\nid    = \"rehearse\"\nkind  = \"rehearse\"\nphase = \"rehearsal\"\n\
+                    env   = \"production\"\n```\n\n";
+    let text = format!("{canary}{rehearse}## Rollback plan\n{back}");
+    let lines = text
+        .lines()
+        .filter(|line| !line.ends_with("= [\"canary\"]"));
+    let text: Vec<&str> = lines.collect();
+    let text = text.join("\n") + "\n";
+    text.replace("\"production\"", "\"staging\"")
+        .replace("\"canary\"", "\"staging\"")
+}
+
 /// The one that dbctl carries. Where it asks a person, a program leaves a line instead, so that
 /// it can be driven without one and what happened can be counted.
 pub fn whole() -> String {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use dbctl::demo::stage::{Player, SERVICE_ROLE, Stage};
 use dbctl::demo::traffic::{Fleet, Instance, Options, Traffic};
@@ -22,10 +23,23 @@ use dbctl::runbook::plan::Plan;
 use super::proxy;
 use crate::support::cli::{Seen, dbctl, run};
 use crate::support::postgres::{Server, TestDb, free_port};
+use crate::support::stores::database;
+
+/// Where the journal of a run lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JournalIn {
+    File,
+    /// A cluster of its own.
+    Postgres,
+}
+
+/// Who drives, where the journal lies in Postgres: the owner of its schema and nobody's superuser.
+const OPERATOR: &str = "kim";
 
 pub struct Scene {
     dir: tempfile::TempDir,
     pub stage: Stage,
+    journal: Option<TestDb>,
     pub databases: BTreeMap<&'static str, TestDb>,
     instances: Arc<Vec<Supervised>>,
     /// Whether the proxies let requests for metrics through.
@@ -36,15 +50,20 @@ pub struct Scene {
 impl Scene {
     /// Sets the stage for a runbook; the instances serve from memory and files.
     pub fn set(runbook: &str) -> Self {
-        Self::set_with(runbook, false)
+        Self::set_with(runbook, false, JournalIn::File)
+    }
+
+    /// The same, with the journal in the place that is named.
+    pub fn with_journal_in(journal: JournalIn, runbook: &str) -> Self {
+        Self::set_with(runbook, false, journal)
     }
 
     /// The same, with a proxy before each instance that can keep its metrics back.
     pub fn behind_proxies(runbook: &str) -> Self {
-        Self::set_with(runbook, true)
+        Self::set_with(runbook, true, JournalIn::File)
     }
 
-    fn set_with(runbook: &str, proxies: bool) -> Self {
+    fn set_with(runbook: &str, proxies: bool, journal: JournalIn) -> Self {
         let server = Server::own();
         // As a DBA does it before: the rollout's migrations find the roles and leave them.
         server.psql(
@@ -66,6 +85,14 @@ impl Scene {
             settings = settings.replace(&heading, &named);
         }
         settings += "\n[runbook]\npath = \"runbook.md\"\n";
+        let journal = match journal {
+            JournalIn::File => None,
+            JournalIn::Postgres => Some(journal_database()),
+        };
+        if let Some(journal) = &journal {
+            let url = journal.url_as(OPERATOR);
+            settings += &format!("\n[journal]\ndatabase_url = \"{url}\"\n");
+        }
         std::fs::write(&stage.settings, settings).expect("written");
         std::fs::write(dir.path().join("runbook.md"), runbook).expect("written");
         std::fs::write(dir.path().join("done"), "").expect("written");
@@ -95,6 +122,7 @@ impl Scene {
         Self {
             dir,
             stage,
+            journal,
             databases,
             instances,
             metrics,
@@ -106,8 +134,27 @@ impl Scene {
         self.dir.path()
     }
 
+    /// The file that the journal lies in, or lay in if it were not in a database.
     pub fn journal_file(&self) -> PathBuf {
         self.path().join(".dbctl/journal.db")
+    }
+
+    /// The database that the journal lies in, for whoever drives.
+    pub fn journal_url(&self) -> Option<String> {
+        self.journal.as_ref().map(|db| db.url_as(OPERATOR))
+    }
+
+    /// The cluster of the journal, to stop and to start.
+    pub fn journal_server(&self) -> &Server {
+        self.journal.as_ref().expect("it lies in Postgres").server()
+    }
+
+    async fn journal(&self) -> Option<Journal> {
+        let opened = match self.journal_url() {
+            None => Journal::open(&self.journal_file()).await,
+            Some(url) => Journal::open_in(database(&url)).await,
+        };
+        opened.ok()?
     }
 
     /// Begins to send honest requests to every instance.
@@ -154,7 +201,7 @@ impl Scene {
     /// The newest run with its entries; none before the first event.
     pub fn entries(&self) -> Option<(RunId, Vec<Entry>)> {
         self.runtime.block_on(async {
-            let journal = Journal::open(&self.journal_file()).await.ok()??;
+            let journal = self.journal().await?;
             let run = journal.runs().await.ok()?.into_iter().next()?.run;
             let entries = journal.entries(&run).await.expect("the chain holds");
             (!entries.is_empty()).then_some((run, entries))
@@ -190,6 +237,16 @@ impl Scene {
         let text = std::fs::read_to_string(self.path().join("done")).expect("the programs' file");
         text.lines().map(str::to_owned).collect()
     }
+}
+
+/// A database that the operator may make the journal in, in a cluster of its own.
+fn journal_database() -> TestDb {
+    let db = Server::own().fresh_database();
+    db.psql(&format!(
+        "CREATE ROLE {OPERATOR} LOGIN; GRANT CREATE ON DATABASE {} TO {OPERATOR}",
+        db.name
+    ));
+    db
 }
 
 impl Drop for Scene {
@@ -284,7 +341,8 @@ impl Supervised {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// SIGTERM, and a new process that serves when this returns.
+    /// SIGTERM, and a new process that serves when this returns. One that ends at once is started
+    /// again, as supervisors do: between two processes somebody's connection may have its port.
     fn restart(&self) {
         let mut running = self.running();
         if let Some(mut child) = running.child.take() {
@@ -292,6 +350,20 @@ impl Supervised {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
             child.wait().expect("it ends");
         }
+        running.starts += 1;
+        for _ in 0..20 {
+            let (mut child, serves) = self.start();
+            if serves {
+                running.child = Some(child);
+                return;
+            }
+            child.wait().expect("it ends");
+            std::thread::sleep(Duration::from_millis(250));
+        }
+    }
+
+    /// A new process, and whether it said that it serves.
+    fn start(&self) -> (Child, bool) {
         let home = self.player.env_file.parent().expect("a folder");
         let log = File::options()
             .create(true)
@@ -310,8 +382,7 @@ impl Supervised {
         BufReader::new(child.stdout.as_mut().expect("piped"))
             .read_line(&mut line)
             .expect("its status line");
-        running.child = Some(child);
-        running.starts += 1;
+        (child, !line.is_empty())
     }
 }
 

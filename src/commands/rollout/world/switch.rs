@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{Live, failed, succeeded};
-use crate::carry::over::{self, Fleet};
+use crate::carry::over::{self, Carried, Fleet, Source};
 use crate::contract::{IssueRequest, Snapshot};
 use crate::error::{Problem, Result};
 use crate::rollout::machine::{Found, Outcome};
@@ -91,17 +91,31 @@ impl Live {
         set: &Toggles,
         restart: bool,
     ) -> Result<(Value, Vec<String>)> {
+        let taken = self.take_back(env, fleet).await?;
+        self.to_local_with(taken, env, fleet, set, restart).await
+    }
+
+    /// Fences the fleet and takes the last from Postgres, or the kit, before it goes back.
+    async fn take_back(&self, env: &Environment, fleet: &Fleet) -> Result<(Carried, Snapshot)> {
         let kit = self.kit(env)?;
         let database = self.database(env).ok();
         let store = database.as_ref().map(|d| self.store(d));
         let everyone = Fleet::everyone(env)?;
-        let (carried, snapshot) = match over::back(fleet, &everyone, store, &kit, &|_| {}).await {
-            Ok(taken) => taken,
-            Err(problem) => {
-                over::unfence(fleet, &|_| {}).await;
-                return Err(problem);
-            }
-        };
+        let taken = over::back(fleet, &everyone, store, &kit, &|_| {}).await;
+        if taken.is_err() {
+            over::unfence(fleet, &|_| {}).await;
+        }
+        taken
+    }
+
+    async fn to_local_with(
+        &self,
+        (carried, snapshot): (Carried, Snapshot),
+        env: &Environment,
+        fleet: &Fleet,
+        set: &Toggles,
+        restart: bool,
+    ) -> Result<(Value, Vec<String>)> {
         self.remember(env, snapshot.clone());
         let set = toggle::set_all(fleet, set, Some(&snapshot), &|_| {}).await;
         let mut wrong: Vec<String> = set
@@ -179,7 +193,18 @@ impl Live {
                 .map(|t| (t, Mode::Postgres))
                 .collect();
             let began = Instant::now();
-            let (back, wrong) = self.to_local(env, &fleet, &local, true).await?;
+            let taken = self.take_back(env, &fleet).await?;
+            if let Source::Kit { .. } = taken.0.source {
+                // Nobody is in a hurry here: what was revoked on Postgres last, and is not in the
+                // kit, must not come back to life for an exercise (P2).
+                over::unfence(&fleet, &|_| {}).await;
+                let why = format!(
+                    "Postgres of {} does not answer, and both ways need it; nothing was switched",
+                    env.name
+                );
+                return Ok(failed(why, json!({ "env": env.name, "carried": taken.0 })));
+            }
+            let (back, wrong) = self.to_local_with(taken, env, &fleet, &local, true).await?;
             if !wrong.is_empty() {
                 return Ok(failed(format!("going back: {}", wrong.join("; ")), back));
             }
