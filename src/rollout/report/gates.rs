@@ -237,7 +237,7 @@ fn thresholds(gate: &Gate) -> Vec<Threshold> {
 }
 
 /// The unit of what a measure counts.
-pub const fn unit(measure: &Measure) -> Unit {
+pub fn unit(measure: &Measure) -> Unit {
     match measure {
         Measure::Ratio { .. } => Unit::Share,
         Measure::Quantile { .. } => Unit::Seconds,
