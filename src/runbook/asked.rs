@@ -68,7 +68,7 @@ impl Asked {
     }
 
     /// Whether it gives counts, so that a difference has bounds.
-    pub fn counts(&self) -> bool {
+    pub const fn counts(&self) -> bool {
         match self {
             Asked::Prometheus(wanted) | Asked::Sql { wanted, .. } => {
                 matches!(wanted, Wanted::Share { .. })

@@ -34,7 +34,12 @@ fn a_bake_is_judged_by_what_prometheus_scraped_and_by_queries_of_its_own() {
     });
     assert_says(&seen, 0, &[]);
     let log = fleet.run(&["rollout", "log", "--format", "json"]);
-    for said in ["newcombe", "\"hits\"", "\"samples\""] {
+    let address = fleet.with("auth-1", |i| {
+        i.url().trim_start_matches("http://").to_owned()
+    });
+    // The query as it was sent, with the canary's own label in it.
+    let sent = format!("{}\\\",outcome", address.replace('.', "\\\\\\\\."));
+    for said in ["newcombe", "\"hits\"", "\"samples\"", &sent] {
         assert!(log.stdout.contains(said), "{said}: {}", log.stdout);
     }
 }

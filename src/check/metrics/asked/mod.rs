@@ -84,16 +84,47 @@ pub struct Asker {
     pub databases: BTreeMap<String, Database>,
 }
 
-impl Asker {
-    /// Asks for one number. Bounded in time.
-    pub async fn ask(&self, question: &Question, now: Timestamp) -> Said {
+impl Question {
+    fn by_env(&self) -> BTreeMap<&str, Vec<&str>> {
         let mut by_env: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for target in &question.targets {
+        for target in &self.targets {
             let (env, name) = target.split_once('/').unwrap_or(("", target));
             by_env.entry(env).or_default().push(name);
         }
+        by_env
+    }
+
+    fn fill(&self, text: &str, targets: &str) -> Result<String, String> {
+        fill(text, |name| match name {
+            "targets" => Some(targets.to_owned()),
+            "window" => Some(format!("{}s", self.window.as_secs_f64())),
+            _ => None,
+        })
+    }
+}
+
+impl Asker {
+    /// What is sent for a question, for people and as evidence.
+    pub fn sent(&self, question: &Question) -> String {
+        let sent = question.by_env().into_iter().map(|(env, targets)| {
+            let put = match &question.asked {
+                Asked::Prometheus(_) => {
+                    let of = self.prometheus.get(env);
+                    of.map_or_else(String::new, |of| of.alternatives(&targets))
+                }
+                Asked::Sql { .. } => sql::literals(&targets),
+                Asked::Command { .. } | Asked::Http { .. } => targets.join(","),
+            };
+            let words = crate::runbook::describe::query(&question.asked);
+            question.fill(&words, &put).unwrap_or(words)
+        });
+        sent.collect::<Vec<_>>().join("; ")
+    }
+
+    /// Asks for one number. Bounded in time.
+    pub async fn ask(&self, question: &Question, now: Timestamp) -> Said {
         let mut all: Option<Said> = None;
-        for (env, targets) in by_env {
+        for (env, targets) in question.by_env() {
             let said = self.ask_in(env, &targets, question, now).await;
             all = Some(match all {
                 Some(before) => before.and(said),
@@ -110,14 +141,7 @@ impl Asker {
         question: &Question,
         now: Timestamp,
     ) -> Said {
-        let window = format!("{}s", question.window.as_secs_f64());
-        let filled = |text: &str, targets: &str| {
-            fill(text, |name| match name {
-                "targets" => Some(targets.to_owned()),
-                "window" => Some(window.clone()),
-                _ => None,
-            })
-        };
+        let filled = |text: &str, targets: &str| question.fill(text, targets);
         match &question.asked {
             Asked::Prometheus(wanted) => match self.prometheus.get(env) {
                 Some(of) => of.ask(wanted, targets, &filled, now).await,
@@ -181,11 +205,13 @@ pub(super) struct Heard {
     /// Since when it has been asked without a gap.
     since: Timestamp,
     said: Said,
+    /// What was sent.
+    sent: String,
 }
 
 impl<P: super::Provider> Watch<P> {
     /// Takes in what a question came to at a time.
-    pub fn hear(&mut self, question: Question, at: Timestamp, said: Said) {
+    pub fn hear(&mut self, question: Question, sent: String, at: Timestamp, said: Said) {
         let before = self.heard.iter().position(|h| h.question == question);
         let before = before.map(|i| self.heard.swap_remove(i));
         let gap = super::longest_gap(question.interval, Duration::ZERO);
@@ -197,6 +223,7 @@ impl<P: super::Provider> Watch<P> {
             at,
             since,
             said,
+            sent,
         });
     }
 
@@ -227,6 +254,7 @@ impl<P: super::Provider> Watch<P> {
             status: Status::Error,
             why,
         };
+        result.query.clone_from(&heard.sent);
         let old = age(heard.at, result.at);
         if old > super::longest_gap(span.interval, Duration::ZERO) {
             return Err(error(format!("no answer since {} s", old.as_secs())));

@@ -83,7 +83,7 @@ impl Of {
     }
 
     /// A regular expression for the label's values of these targets, as it stands between quotes.
-    fn alternatives(&self, targets: &[&str]) -> String {
+    pub(super) fn alternatives(&self, targets: &[&str]) -> String {
         let value = |name: &&str| {
             let value = self.values.get(*name).map_or(*name, String::as_str);
             super::super::prometheus::escaped(&regex::escape(value))

@@ -25,12 +25,7 @@ pub(super) async fn ask(
     fill: &Fill<'_>,
     timeout: Duration,
 ) -> Said {
-    // As string literals: `IN ({{targets}})`.
-    let literals: Vec<String> = targets
-        .iter()
-        .map(|name| format!("'{}'", name.replace('\'', "''")))
-        .collect();
-    let literals = literals.join(", ");
+    let literals = literals(targets);
     each(wanted, |query| {
         let query = fill(&query, &literals);
         async move {
@@ -41,6 +36,12 @@ pub(super) async fn ask(
         }
     })
     .await
+}
+
+/// Names as string literals: `IN ({{targets}})`.
+pub(super) fn literals(targets: &[&str]) -> String {
+    let literal = |name: &&str| format!("'{}'", name.replace('\'', "''"));
+    targets.iter().map(literal).collect::<Vec<_>>().join(", ")
 }
 
 async fn one(database: &Database, sql: String, timeout: Duration) -> Said {

@@ -114,11 +114,14 @@ fn question(
     })
 }
 
+/// A question, what was sent for it, when, and what came back.
+type Answer = (Question, String, Timestamp, Said);
+
 /// Questions that are asked again and again, beside the looks.
 pub(super) struct Inquiries {
     asker: std::sync::Arc<Asker>,
-    /// Ended with this value.
-    under_way: JoinSet<(Question, Timestamp, Said)>,
+    /// Ended when this is dropped.
+    under_way: JoinSet<Answer>,
     open: Vec<Question>,
 }
 
@@ -151,7 +154,8 @@ impl Inquiries {
             begun = true;
             self.under_way.spawn(async move {
                 let said = asker.ask(&question, now).await;
-                (question, now, said)
+                let sent = asker.sent(&question);
+                (question, sent, now, said)
             });
         }
         if begun {
@@ -178,10 +182,10 @@ impl Inquiries {
 fn heard(
     open: &mut Vec<Question>,
     watch: &mut Watch<Sources>,
-    answer: std::result::Result<(Question, Timestamp, Said), tokio::task::JoinError>,
+    answer: std::result::Result<Answer, tokio::task::JoinError>,
 ) {
-    if let Ok((question, at, said)) = answer {
+    if let Ok((question, sent, at, said)) = answer {
         open.retain(|q| *q != question);
-        watch.hear(question, at, said);
+        watch.hear(question, sent, at, said);
     }
 }
