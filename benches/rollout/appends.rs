@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use dbctl::check::Verdict;
 use dbctl::rollout::journal::{Entry, Head, Journal, RunId};
 use dbctl::rollout::lease;
-use dbctl::rollout::machine::{Event, Outline, Part, Reading, StepRef};
+use dbctl::rollout::machine::{Event, Harm, Outline, Part, Reading, StepRef};
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 
@@ -102,6 +102,10 @@ fn observed() -> Event {
         gate: gate.into(),
         verdict: Verdict::Pass,
         warming: false,
+        unseen: false,
+        harm: Harm::Counted,
+        arms: None,
+        shown: None,
         why: "0.02 %, at most 1 % (others 0.01 %)".into(),
         evidence: serde_json::json!({ "value": 0.0002, "samples": 4812.0, "coverage": 1.0 }),
     };

@@ -9,7 +9,7 @@ use dbctl::check::Verdict;
 use dbctl::commands::Cli;
 use dbctl::rollout::engine::Engine;
 use dbctl::rollout::journal::{Entry, Journal, RunId};
-use dbctl::rollout::machine::{Found, Input, Outcome, Reading, State};
+use dbctl::rollout::machine::{Found, Harm, Input, Outcome, Reading, State};
 use dbctl::rollout::ports::{Agreed, Done, Job, Look, Looked, Operator, Said, World};
 use dbctl::runbook::plan::{Phase, Plan, Planned, TargetRef};
 use dbctl::settings::Settings;
@@ -147,6 +147,10 @@ fn readings(warming: bool) -> Vec<Reading> {
             Verdict::Pass
         },
         warming,
+        unseen: false,
+        harm: Harm::Counted,
+        arms: None,
+        shown: None,
         why: "0.02 %, at most 1 % (others 0.01 %)".into(),
         evidence: serde_json::json!({ "value": 0.0002, "samples": 4812.0, "coverage": 1.0 }),
     };

@@ -8,6 +8,7 @@ pub mod metrics;
 pub mod preflight;
 pub mod privileges;
 pub mod queries;
+pub mod sequential;
 pub mod smoke;
 pub mod statistics;
 

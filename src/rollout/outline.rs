@@ -5,7 +5,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::machine::{BakeOutline, Class, GateOutline, Outline, StepOutline};
-use crate::runbook::model::{Gate, StepKind};
+use crate::runbook::model::{Gate, OnTrigger, StepKind};
 use crate::runbook::plan::{Plan, Planned};
 
 /// The outline of a plan whose hash is `hash`.
@@ -38,7 +38,12 @@ fn step(plan: &Plan, planned: &Planned) -> StepOutline {
         | StepKind::Smoke { .. }
         | StepKind::Verify { .. }
         | StepKind::Complete => (Class::Check, true),
-        StepKind::Bake { duration, gates, .. } => (bake(plan, *duration, gates), true),
+        StepKind::Bake {
+            duration,
+            extend,
+            gates,
+            ..
+        } => (bake(plan, planned, (*duration, *extend), gates), true),
     };
     StepOutline {
         id: planned.step.id.clone(),
@@ -93,22 +98,35 @@ fn digest(plan: &Plan, planned: &Planned) -> String {
 /// Three intervals without a look are a gap: one may be late, two may be slow, three are missing.
 const GAP_INTERVALS: u32 = 3;
 
-fn bake(plan: &Plan, needed: Duration, names: &[String]) -> Class {
+fn bake(
+    plan: &Plan,
+    planned: &Planned,
+    (needed, extend): (Duration, Duration),
+    names: &[String],
+) -> Class {
     let gates: Vec<&Gate> = names.iter().filter_map(|id| plan.gate(id)).collect();
     let longest = gates
         .iter()
         .map(|g| g.interval)
         .max()
         .unwrap_or(Duration::from_secs(5));
+    let alone = plan.others(planned).is_empty();
     Class::Bake(BakeOutline {
         needed_ms: millis(needed),
+        extend_ms: millis(extend),
         longest_gap_ms: millis(longest * GAP_INTERVALS),
         gates: gates
             .into_iter()
             .map(|g| GateOutline {
                 id: g.id.clone(),
-                failure_limit: g.failure_limit,
-                error_limit: g.error_limit,
+                delay_ms: millis(g.initial_delay),
+                failure_limit: g.limits.failures,
+                failures_of_last: g.limits.of_last,
+                error_limit: g.limits.errors,
+                inconclusive_limit: g.limits.inconclusive,
+                rolls_back: g.thresholds.on_fail == OnTrigger::Rollback,
+                compared: g.margin.is_some() && !alone,
+                muted: g.muted,
             })
             .collect(),
     })

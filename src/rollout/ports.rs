@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::journal::{Entry, RunId};
-use super::machine::{Found, Outcome, Part, Reading, State, StepRef};
+use super::machine::{Bake, BakeOutline, Found, Outcome, Part, Reading, State, StepRef};
 use crate::runbook::plan::{Phase, Plan, Planned, TargetRef};
 
 /// One attempt of one step.
@@ -77,14 +77,23 @@ pub struct Look {
     pub plan: Arc<Plan>,
     /// The targets that triggers watch.
     pub flipped: Vec<TargetRef>,
-    /// The bake under way.
-    pub bake: Option<Planned>,
+    /// The bake under way, when its gates are due to be looked at.
+    pub bake: Option<Baking>,
+}
+
+/// A bake under way, with what its looks came to so far.
+#[derive(Debug, Clone)]
+pub struct Baking {
+    pub planned: Planned,
+    pub outline: BakeOutline,
+    pub so_far: Bake,
 }
 
 /// What was seen.
 #[derive(Debug, Clone, Default)]
 pub struct Looked {
-    pub gates: Vec<Reading>,
+    /// One for each gate of the bake; none where no bake was to be looked at.
+    pub gates: Option<Vec<Reading>>,
     pub fired: Vec<Fired>,
     /// Triggers that could not be judged: shown, never taken for quiet.
     pub unknown: Vec<(String, String)>,

@@ -71,8 +71,12 @@ pub fn part(plan: &Plan, env: &str) -> Option<Plan> {
 pub fn part_hash(part: &Plan) -> String {
     let mut part = part.clone();
     for planned in &mut part.forward {
-        if let StepKind::Bake { duration, .. } = &mut planned.step.kind {
+        if let StepKind::Bake {
+            duration, extend, ..
+        } = &mut planned.step.kind
+        {
             *duration = Duration::ZERO;
+            *extend = Duration::ZERO;
         }
     }
     let outline = outline(&part, "");

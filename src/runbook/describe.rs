@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::model::{Asked, Expect, Gate, Measure, OnTrigger, Proof, StepKind, Trigger, Wanted};
+use super::model::{
+    Asked, Comparison, Condition, Expect, Gate, Measure, OnTrigger, Proof, StepKind, Thresholds,
+    Trigger, Wanted,
+};
 use crate::runtime::toggles::{Mode, Modes, Toggle};
 
 /// What a step does beyond its kind's name.
@@ -30,6 +33,7 @@ pub fn step(kind: &StepKind) -> String {
         StepKind::Bake {
             on,
             duration,
+            extend: _,
             gates,
         } => format!("{} {}: {}", targets(on), words(*duration), gates.join(", ")),
         StepKind::Recover { on, timeout } => {
@@ -64,6 +68,9 @@ fn modes(set: &BTreeMap<Toggle, Mode>) -> String {
 pub fn measure(measure: &Measure) -> String {
     match measure {
         Measure::Ratio { bad, total } => format!("{bad} / {total}"),
+        Measure::Slower { histogram, than } => {
+            format!("{histogram} above {} ms", short(than * 1000.0))
+        }
         Measure::Quantile { q, histogram } => format!("quantile {q} of {histogram}"),
         Measure::Increase { counter } => format!("increase of {counter}"),
         Measure::Coincidence { left, right } => format!("{left} together with {right}"),
@@ -91,7 +98,7 @@ pub fn query(asked: &Asked) -> String {
 /// A limit in the unit of its measure.
 fn amount(of: &Measure, value: f64) -> String {
     match of {
-        Measure::Ratio { .. } => format!("{} %", short(value * 100.0)),
+        Measure::Ratio { .. } | Measure::Slower { .. } => format!("{} %", short(value * 100.0)),
         Measure::Quantile { .. } => format!("{} s", short(value)),
         Measure::Asked(asked) if asked.counts() => format!("{} %", short(value * 100.0)),
         Measure::Increase { .. } | Measure::Coincidence { .. } | Measure::Asked(_) => short(value),
@@ -112,24 +119,53 @@ fn samples(min: u64) -> String {
 }
 
 pub fn gate(gate: &Gate) -> String {
-    let margin = gate.margin.map(|m| {
-        let unit = match &gate.measure {
-            Measure::Ratio { .. } | Measure::Asked(_) => format!("{} points", short(m * 100.0)),
-            Measure::Quantile { .. } | Measure::Increase { .. } | Measure::Coincidence { .. } => {
-                amount(&gate.measure, m)
-            }
-        };
-        format!(", others + {unit}")
-    });
+    let margin = gate
+        .margin
+        .map(|m| format!(", others + {} points", short(m * 100.0)));
+    let muted = if gate.muted { "muted: " } else { "" };
     format!(
-        "{} ≤ {}{}; {} every {}{}",
+        "{muted}{} {}{}; {} every {}{}",
         measure(&gate.measure),
-        amount(&gate.measure, gate.max),
+        thresholds(gate),
         margin.unwrap_or_default(),
         words(gate.window),
         words(gate.interval),
         samples(gate.min_samples),
     )
+}
+
+/// `≤ 1 %`; what is given beyond that in words.
+fn thresholds(gate: &Gate) -> String {
+    let of = |c: Condition| {
+        let sign = match c.comparison {
+            Comparison::Below => "<",
+            Comparison::AtMost => "≤",
+            Comparison::Above => ">",
+            Comparison::AtLeast => "≥",
+        };
+        format!("{sign} {}", amount(&gate.measure, c.number))
+    };
+    let Thresholds {
+        pass,
+        fail,
+        rollback,
+        on_fail,
+    } = gate.thresholds;
+    let mut text = match (pass, fail) {
+        (Some(pass), Some(fail)) if pass.number == fail.number => of(pass),
+        (Some(pass), Some(fail)) => format!("{}, fails {}", of(pass), of(fail)),
+        (Some(pass), None) => of(pass),
+        (None, Some(fail)) => format!("fails {}", of(fail)),
+        (None, None) => String::new(),
+    };
+    match (on_fail, rollback) {
+        (OnTrigger::Pause, Some(back)) => {
+            text += &format!(", else pauses; rolls back {}", of(back));
+        }
+        (OnTrigger::Pause, None) => text += ", else pauses",
+        (OnTrigger::Rollback, _) => {}
+    }
+    text
 }
 
 pub fn trigger(trigger: &Trigger) -> String {

@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::document::Fence;
 use super::mistakes::{Mistakes, suggestion};
+use super::model::Condition;
 
 /// One TOML table and which of its keys were asked for. What nobody asked for is unknown.
 pub struct Fields<'f> {
@@ -279,6 +280,33 @@ impl Read for Duration {
     fn read(value: &DeValue) -> Result<Option<Self>, Wrong> {
         match value.as_str() {
             Some(text) => Ok(Some(crate::settings::parse_duration(text)?)),
+            None => Ok(None),
+        }
+    }
+}
+
+/// A duration that may be none at all.
+#[derive(Debug, Clone, Copy)]
+pub struct OrNone(pub Duration);
+
+impl Read for OrNone {
+    const WANTED: &'static str = "a duration in quotes, such as \"30m\", or \"0s\"";
+
+    fn read(value: &DeValue) -> Result<Option<Self>, Wrong> {
+        match value.as_str().map(str::trim) {
+            Some("0s" | "0m" | "0h") => Ok(Some(OrNone(Duration::ZERO))),
+            Some(_) => Ok(Duration::read(value)?.map(OrNone)),
+            None => Ok(None),
+        }
+    }
+}
+
+impl Read for Condition {
+    const WANTED: &'static str = "a comparison with a number, such as \"<= 0.01\" or \"> 0.02\"";
+
+    fn read(value: &DeValue) -> Result<Option<Self>, Wrong> {
+        match value.as_str() {
+            Some(text) => Ok(Some(text.parse::<Condition>()?)),
             None => Ok(None),
         }
     }

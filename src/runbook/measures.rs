@@ -6,6 +6,7 @@ use super::asked;
 use super::bindings::Common;
 use super::describe;
 use super::fields::Fields;
+use super::limits;
 use super::mistakes::{Mistakes, suggestion};
 use super::model::{Gate, Measure, OnTrigger, Trigger};
 use super::selector::Selector;
@@ -33,22 +34,13 @@ fn times(fields: &mut Fields, interval: Duration, mistakes: &mut Mistakes) -> (D
 pub fn gate(mut common: Common, mistakes: &mut Mistakes) -> Option<Gate> {
     let measure = measure(&mut common.fields, mistakes);
     let fields = &mut common.fields;
-    let max = fields.need::<f64>("max", "0.01", mistakes);
-    let margin = fields.get::<f64>("margin", mistakes);
+    let thresholds = limits::thresholds(fields, mistakes);
+    let margin = limits::margin(fields, measure.as_ref(), mistakes);
     let (interval, window) = times(fields, seconds(15), mistakes);
+    let initial_delay = fields.get::<Duration>("initial_delay", mistakes);
     let min_samples = fields.get::<u64>("min_samples", mistakes);
-    let failure_limit = count(fields, "failure_limit", mistakes);
-    let error_limit = count(fields, "error_limit", mistakes);
-    if let (Some(margin), Some(Measure::Asked(asked))) = (&margin, &measure)
-        && !(asked.counts() && asked.names_targets())
-    {
-        mistakes.add(
-            margin.span.clone(),
-            "`margin` compares counts of the baking targets with those of the others",
-            "nothing to compare",
-            "ask for `bad` and `total`, each of {{targets}}, or take `margin` away",
-        );
-    }
+    let limits = limits::limits(fields, mistakes);
+    let muted = fields.get::<bool>("muted", mistakes);
     common.fields.finish(mistakes, |_| None);
     let measure = measure?;
     Some(Gate {
@@ -56,12 +48,13 @@ pub fn gate(mut common: Common, mistakes: &mut Mistakes) -> Option<Gate> {
         heading: common.heading,
         min_samples: min_samples.map_or(samples(&measure, 50), |m| m.value),
         measure,
-        max: max?.value,
-        margin: margin.map(|m| m.value),
+        thresholds: thresholds?,
+        margin,
         interval,
         window,
-        failure_limit: failure_limit.unwrap_or(0),
-        error_limit: error_limit.unwrap_or(4),
+        initial_delay: initial_delay.map_or(Duration::ZERO, |d| d.value),
+        limits,
+        muted: muted.is_some_and(|m| m.value),
         at: common.at,
     })
 }
@@ -107,13 +100,13 @@ pub fn trigger(mut common: Common, mistakes: &mut Mistakes) -> Option<Trigger> {
 /// A ratio and a quantile mean little over a few requests; an increase speaks for itself.
 fn samples(measure: &Measure, default: u64) -> u64 {
     match measure {
-        Measure::Ratio { .. } | Measure::Quantile { .. } => default,
+        Measure::Ratio { .. } | Measure::Slower { .. } | Measure::Quantile { .. } => default,
         Measure::Asked(asked) if asked.counts() => default,
         Measure::Increase { .. } | Measure::Coincidence { .. } | Measure::Asked(_) => 0,
     }
 }
 
-fn count(fields: &mut Fields, key: &'static str, mistakes: &mut Mistakes) -> Option<u32> {
+pub fn count(fields: &mut Fields, key: &'static str, mistakes: &mut Mistakes) -> Option<u32> {
     let given = fields.get::<u64>(key, mistakes)?;
     match u32::try_from(given.value) {
         Ok(count) => Some(count),
@@ -129,8 +122,9 @@ fn count(fields: &mut Fields, key: &'static str, mistakes: &mut Mistakes) -> Opt
     }
 }
 
-const MEASURES: [&str; 8] = [
+const MEASURES: [&str; 9] = [
     "ratio",
+    "slower",
     "quantile",
     "increase",
     "coincidence",
@@ -191,6 +185,15 @@ fn measured(name: &str, mut inner: Fields, mistakes: &mut Mistakes) -> Option<Me
             let total = selector(&mut inner, "total", counter, mistakes);
             bad.zip(total)
                 .map(|(bad, total)| Measure::Ratio { bad, total })
+        }
+        "slower" => {
+            let than = inner.need::<f64>("than", "0.25", mistakes);
+            let histogram = selector(&mut inner, "histogram", "\"request_seconds\"", mistakes);
+            than.zip(histogram)
+                .map(|(than, histogram)| Measure::Slower {
+                    histogram,
+                    than: than.value,
+                })
         }
         "quantile" => {
             let q = inner.need::<f64>("q", "0.99", mistakes);

@@ -9,6 +9,7 @@ pub mod describe;
 pub mod difference;
 mod document;
 mod fields;
+mod limits;
 mod measures;
 mod mistakes;
 pub mod model;
@@ -18,6 +19,7 @@ mod rules;
 pub mod selector;
 pub mod sql;
 mod steps;
+pub mod thresholds;
 
 use std::path::Path;
 

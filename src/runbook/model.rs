@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::thresholds::{Comparison, Condition, Judged, Limits, OfLast, Thresholds};
 use crate::runtime::toggles::{Mode, Toggle};
 
 /// A parsed runbook. Its name is the file's stem.
@@ -114,6 +115,8 @@ pub enum StepKind {
     Bake {
         on: Vec<String>,
         duration: Duration,
+        /// How much longer it may take until every gate with a margin is certain.
+        extend: Duration,
         gates: Vec<String>,
     },
     /// Waits until authentication works again: token checks pass on every target.
@@ -152,6 +155,9 @@ impl StepKind {
 pub enum Measure {
     /// Increase of `bad` divided by the increase of `total`; samples: the increase of `total`.
     Ratio { bad: String, total: String },
+    /// The share of observations above `than`, which must be the bound of a bucket: counts, and
+    /// so it can be compared with bounds. Samples: the increase of the histogram's count.
+    Slower { histogram: String, than: f64 },
     /// A quantile in seconds out of a histogram, as Prometheus's `histogram_quantile` does it;
     /// samples: the increase of its count.
     Quantile { q: f64, histogram: String },
@@ -199,25 +205,40 @@ pub enum Wanted {
     Share { bad: String, total: String },
 }
 
+impl Measure {
+    /// It is a share of counted requests, so that two arms can be compared with bounds.
+    pub fn is_share(&self) -> bool {
+        match self {
+            Measure::Ratio { .. } | Measure::Slower { .. } => true,
+            Measure::Asked(asked) => asked.counts(),
+            Measure::Quantile { .. } | Measure::Increase { .. } | Measure::Coincidence { .. } => {
+                false
+            }
+        }
+    }
+}
+
 /// A condition that a bake watches.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Gate {
     pub id: String,
     pub heading: String,
     pub measure: Measure,
-    /// Passes while the value is at most this.
-    pub max: f64,
-    /// How much worse than the targets that are not baking it may be, in the measure's own unit;
-    /// for a ratio it is judged by the upper confidence bound of the difference.
+    /// Judged on the newest window, at every look.
+    #[serde(flatten)]
+    pub thresholds: Thresholds,
+    /// How much worse than the targets that are not baking it may be, for a measure that is a
+    /// share. Judged over the whole bake, at its end.
     pub margin: Option<f64>,
     pub interval: Duration,
     pub window: Duration,
+    /// Observed time of the bake that passes before the gate is looked at.
+    pub initial_delay: Duration,
     /// Fewer samples than this in the window: inconclusive.
     pub min_samples: u64,
-    /// Failed measurements that are allowed before the gate fails.
-    pub failure_limit: u32,
-    /// Errors or inconclusive measurements in a row that are allowed before the run pauses.
-    pub error_limit: u32,
+    pub limits: Limits,
+    /// Measured, shown and journalled; decides nothing.
+    pub muted: bool,
     pub at: Position,
 }
 

@@ -151,10 +151,13 @@ impl Plan {
     /// wider in proportion, since less evidence cannot tell a smaller difference.
     fn shorten(&mut self, limit: Duration) {
         for planned in &mut self.forward {
-            if let StepKind::Bake { duration, .. } = &mut planned.step.kind
+            if let StepKind::Bake {
+                duration, extend, ..
+            } = &mut planned.step.kind
                 && *duration > limit
             {
                 *duration = limit;
+                *extend = limit.min(*extend);
                 self.shortened = Some(limit);
             }
         }
@@ -162,11 +165,18 @@ impl Plan {
         for gate in &mut self.gates {
             let least = Duration::from_millis(500);
             let shorter = shortened(&mut gate.window, &mut gate.interval, window, least);
+            gate.initial_delay = gate.initial_delay.mul_f64(shorter).min(limit / 4);
             gate.min_samples = fewer(gate.min_samples, shorter);
             gate.margin = gate.margin.map(|m| m / shorter);
             // One bad moment is seen in every sample of a window.
             let samples = gate.window.as_millis() / gate.interval.as_millis().max(1);
-            gate.failure_limit += u32::try_from(samples).unwrap_or(u32::MAX);
+            let samples = u32::try_from(samples).unwrap_or(u32::MAX);
+            if let Some(total) = &mut gate.limits.failures {
+                *total = total.saturating_add(samples);
+            }
+            if let Some(last) = &mut gate.limits.of_last {
+                last.at_most = (last.at_most + samples).min(last.of_last - 1);
+            }
         }
         for trigger in &mut self.triggers {
             let least = Duration::from_millis(200);
@@ -193,6 +203,22 @@ impl Plan {
             Problem::new(Exit::JournalBroken, "reading the plan in the journal", e)
                 .next("it was written by another version of dbctl: use that one for this run")
         })
+    }
+
+    /// The targets of a step's environment that it does not act on: what a bake is compared with.
+    pub fn others(&self, planned: &Planned) -> Vec<TargetRef> {
+        let env = self
+            .environments
+            .iter()
+            .find(|e| e.name == planned.step.env);
+        env.into_iter()
+            .flat_map(|e| &e.targets)
+            .filter(|t| !planned.targets.contains(&t.name))
+            .map(|t| TargetRef {
+                env: planned.step.env.clone(),
+                name: t.name.clone(),
+            })
+            .collect()
     }
 
     pub fn gate(&self, id: &str) -> Option<&Gate> {

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::bindings::{Draft, Kind, Part, StepDraft};
 use super::mistakes::{Mistakes, nearest};
-use super::model::{OnTrigger, Proof, StepKind};
+use super::model::{Gate, OnTrigger, Proof, StepKind};
 use crate::runtime::toggles::{Mode, Toggle};
 
 /// Checks everything and reports every breach.
@@ -241,19 +241,25 @@ fn watched(draft: &Draft, mistakes: &mut Mistakes) {
             continue;
         };
         baked.extend(gates.iter().map(String::as_str));
+        let needs = |g: &&Gate| g.initial_delay + g.window;
         let longest = draft
             .gates
             .iter()
             .filter(|g| gates.contains(&g.id))
-            .max_by_key(|g| g.window);
-        if let Some(gate) = longest.filter(|g| g.window > *duration) {
+            .max_by_key(needs);
+        if let Some(gate) = longest.filter(|g| needs(g) > *duration) {
+            let what = if gate.initial_delay.is_zero() {
+                "window"
+            } else {
+                "initial delay and window"
+            };
             mistakes.add(
                 step.info.clone(),
                 format_args!(
-                    "the bake takes {}, which is shorter than the window of gate `{}` ({})",
+                    "the bake takes {}, which is shorter than the {what} of gate `{}` ({})",
                     super::describe::words(*duration),
                     gate.id,
-                    super::describe::words(gate.window),
+                    super::describe::words(needs(&gate)),
                 ),
                 "too short",
                 "bake at least as long as the longest window",
@@ -286,6 +292,18 @@ fn watched(draft: &Draft, mistakes: &mut Mistakes) {
         let at = criterion.at.offset..criterion.at.offset;
         match &criterion.proof {
             Proof::Gates { gates } => {
+                let muted = |id: &&String| draft.gates.iter().any(|g| g.id == **id && g.muted);
+                if let Some(gate) = gates.iter().find(muted) {
+                    mistakes.add(
+                        at.clone(),
+                        format_args!(
+                            "criterion `{}` relies on gate `{gate}`, which is muted",
+                            criterion.id
+                        ),
+                        "can never hold",
+                        "a muted gate is only shown; take `muted` away, or the gate out of here",
+                    );
+                }
                 for gate in gates.iter().filter(|g| !baked.contains(g.as_str())) {
                     if draft.gates.iter().any(|g| g.id == *gate) {
                         mistakes.add(

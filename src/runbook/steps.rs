@@ -6,7 +6,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::bindings::{Common, Kind, Part, StepDraft, name};
-use super::fields::{Argv, Fields, Names, Placed};
+use super::fields::{Argv, Fields, Names, OrNone, Placed};
 use super::mistakes::{Mistakes, suggestion};
 use super::model::StepKind;
 use super::proofs::at_least_one;
@@ -25,7 +25,7 @@ pub const KINDS: [(&str, &[&str]); 14] = [
     ("restart", &["on"]),
     ("smoke", &["on", "checks"]),
     ("verify", &["queries"]),
-    ("bake", &["on", "for", "gates"]),
+    ("bake", &["on", "for", "extend_at_most", "gates"]),
     ("recover", &["on", "timeout"]),
     ("rehearse", &["on"]),
 ];
@@ -313,9 +313,12 @@ fn bake(common: &mut Common, mistakes: &mut Mistakes) -> Option<StepKind> {
         .need::<Names>("gates", "[\"auth-errors\"]", mistakes);
     let gates = at_least_one(gates, "gates", mistakes);
     let gates = common.refer(Kind::Gate, gates);
+    let extend = common.fields.get::<OrNone>("extend_at_most", mistakes);
+    let duration = duration?.value;
     Some(StepKind::Bake {
         on,
-        duration: duration?.value,
+        duration,
+        extend: extend.map_or(duration, |e| e.value.0),
         gates,
     })
 }

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
 use dbctl::check::Verdict;
 use dbctl::rollout::machine::{
-    Answer, BakeOutline, Class, Decision, Event, Found, GateOutline, Input, Outcome, Outline, Part,
-    Progress, Reading, Refusal, State, Status, StepOutline, StepRef, decide,
+    Answer, Bake, BakeOutline, Class, Decision, Event, Found, GateCount, GateOutline, Harm, Input,
+    Outcome, Outline, Part, Progress, Reading, Refusal, State, Status, StepOutline, StepRef,
+    decide,
 };
 use proptest::prelude::*;
 
@@ -48,11 +49,18 @@ pub fn next_plan(state: &State) -> Input {
 fn bake() -> Class {
     Class::Bake(BakeOutline {
         needed_ms: 1000,
+        extend_ms: 0,
         longest_gap_ms: 1500,
         gates: vec![GateOutline {
             id: "errors".into(),
-            failure_limit: 0,
+            delay_ms: 0,
+            failure_limit: Some(0),
+            failures_of_last: None,
             error_limit: 1,
+            inconclusive_limit: 1,
+            rolls_back: true,
+            compared: true,
+            muted: false,
         }],
     })
 }
@@ -184,9 +192,8 @@ fn inputs(state: &State) -> Vec<Input> {
             evidence: serde_json::Value::Null,
         });
     }
-    for verdict in Verdict::ALL {
-        inputs.push(look(verdict));
-    }
+    inputs.extend(Verdict::ALL.map(look));
+    inputs.push(undecided());
     for at in all_steps(state) {
         for (yes, by) in [(true, BY), (true, "you"), (false, BY)] {
             inputs.push(Input::Answer {
@@ -240,16 +247,40 @@ pub fn answer(yes: bool) -> Answer {
     }
 }
 
-/// The gate of a bake was looked at.
+/// The gate of a bake was looked at. A pass says that it was shown, which counts only at the end.
 pub fn look(verdict: Verdict) -> Input {
+    looked(Reading {
+        shown: (verdict == Verdict::Pass).then_some(true),
+        ..reading(verdict)
+    })
+}
+
+/// The end of the bake came, and the traffic was too little to be certain.
+pub fn undecided() -> Input {
+    looked(Reading {
+        warming: true,
+        shown: Some(false),
+        ..reading(Verdict::Inconclusive)
+    })
+}
+
+pub fn looked(reading: Reading) -> Input {
     Input::Look {
-        readings: vec![Reading {
-            gate: "errors".into(),
-            verdict,
-            warming: false,
-            why: "seen".into(),
-            evidence: serde_json::Value::Null,
-        }],
+        readings: vec![reading],
+    }
+}
+
+pub fn reading(verdict: Verdict) -> Reading {
+    Reading {
+        gate: "errors".into(),
+        verdict,
+        warming: false,
+        unseen: false,
+        harm: Harm::Counted,
+        arms: None,
+        shown: None,
+        why: "seen".into(),
+        evidence: serde_json::Value::Null,
     }
 }
 
@@ -275,15 +306,16 @@ fn is_small(state: &State) -> bool {
     all_steps(state)
         .into_iter()
         .all(|at| state.step(at).expect("it exists").attempts <= limit(at))
-        && state.bake.as_ref().is_none_or(|b| {
-            let looks = b
-                .gates
-                .iter()
-                .map(|g| g.passes + g.failures + g.unjudged_in_a_row);
-            b.observed_ms <= 2000
-                && b.last_at_ms.unwrap_or(0) <= 2000
-                && looks.max().unwrap_or(0) <= 2
-        })
+        && state
+            .bake
+            .as_ref()
+            .is_none_or(|b| is_short(b, 2) && b.last_at_ms.unwrap_or(0) <= 2000)
+}
+
+/// A bake of so many looks at most.
+pub fn is_short(bake: &Bake, most: u32) -> bool {
+    let looks = |g: &GateCount| g.passes + g.failures + g.unjudged_in_a_row + g.errors_in_a_row;
+    bake.observed_ms <= 1000 * u64::from(most) && bake.gates.iter().all(|g| looks(g) <= most)
 }
 
 /// All states that are reached from the start within the bounds.
@@ -402,6 +434,7 @@ fn promises_hold(state: &State, input: &Input, decision: &Decision) {
                 panic!("a bake passed without a look: {input:?}");
             };
             assert_eq!(readings[0].verdict, Verdict::Pass, "P6");
+            assert_eq!(readings[0].shown, Some(true), "P6");
         }
     }
     if let Some(effect) = &decision.effect {

@@ -3,4 +3,5 @@
 mod judging;
 mod measuring;
 mod numbers;
+mod references;
 mod scene;

@@ -63,12 +63,13 @@ fn two_operators_crashes_and_faults_break_no_promise() {
 #[test]
 fn each_property_is_able_to_fail() {
     // Each with a plan in which it shows.
-    let seeded: [(Defect, &str, &[&str]); 12] = [
+    let seeded: [(Defect, &str, &[&str]); 13] = [
         (Defect::StoreIgnoresTheToken, ALWAYS[0], &["ask"]),
         (Defect::ProbeDoesNotWait, ALWAYS[1], &["deploy", "flip"]),
         (Defect::DoubtIsForgotten, ALWAYS[1], &["deploy", "flip"]),
         (Defect::EffectBeforeIntent, ALWAYS[2], &["flip"]),
         (Defect::NoDataPasses, ALWAYS[3], &["flip", "bake"]),
+        (Defect::ATimerDecides, ALWAYS[3], &["flip", "bake"]),
         (Defect::PausedIsDeaf, ALWAYS[4], &["flip"]),
         (Defect::UnrecordedChange, ALWAYS[5], &["ask"]),
         (Defect::EffectSurvivesRollback, ALWAYS[6], &["flip"]),

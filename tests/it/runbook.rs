@@ -410,7 +410,7 @@ fn the_json_holds_everything_that_was_read() {
         json["rollback"][0]["kind"]["set"]["SECURITY_NONCE_STORE_MODE"],
         "file"
     );
-    assert_eq!(json["gates"][0]["max"], 0.01);
+    assert_eq!(json["gates"][0]["pass"], "<= 0.01");
 }
 
 #[test]
@@ -521,9 +521,9 @@ fn measures_and_proofs_are_read_as_written() {
         .expect("the gate");
     assert_eq!(
         gate.measure,
-        Measure::Quantile {
-            q: 0.99,
-            histogram: "auth_request_duration_seconds".into()
+        Measure::Slower {
+            histogram: "auth_request_duration_seconds".into(),
+            than: 0.25
         }
     );
     let trigger = runbook

@@ -9,6 +9,7 @@ pub mod prometheus;
 mod provider;
 mod ring;
 mod text;
+mod values;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,9 +26,9 @@ pub use crate::runbook::selector::Selector;
 
 use self::provider::FETCH_WITHIN;
 use self::ring::{Ring, Seen};
-use super::statistics::histogram_quantile;
+use self::values::{Parsed, Part, Unmeasured, Value, unknown};
 use crate::carry::client::age;
-use crate::error::{Exit, Problem, Result};
+use crate::error::Result;
 use crate::runbook::model::Measure;
 
 /// The part of the time between two samples that a target gets which did not answer the last time:
@@ -96,6 +97,22 @@ pub struct Span {
 /// `spacing`: how far apart samples lie by themselves.
 fn longest_gap(interval: Duration, spacing: Duration) -> Duration {
     (interval.max(spacing) * GAP_INTERVALS).max(SHORTEST_GAP)
+}
+
+/// The time from one look to the next.
+#[derive(Debug, Clone, Copy)]
+pub struct Between {
+    pub since: Timestamp,
+    pub now: Timestamp,
+    /// How often samples are meant to be taken.
+    pub interval: Duration,
+}
+
+/// Counts of a share.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Counts {
+    pub hits: f64,
+    pub samples: f64,
 }
 
 /// Samples the targets and keeps what the measures need for as long as the longest window.
@@ -255,6 +272,37 @@ impl<P: Provider> Watch<P> {
         parsed.value(&parts)
     }
 
+    /// What a measure that is a share counted on `on` since a moment, taken together; none unless
+    /// all of that time was observed, of one process of each target (P6).
+    pub fn counted(
+        &self,
+        measure: &Measure,
+        on: &[impl AsRef<str>],
+        between: Between,
+    ) -> Option<Counts> {
+        let parts = self.whole(on, between)?;
+        let share = Parsed::of(measure).ok()??.share(&parts).ok()?;
+        Some(Counts {
+            hits: share.hits,
+            samples: share.samples,
+        })
+    }
+
+    /// Whether all of the time since a moment was observed, of one process of each target.
+    pub fn saw(&self, on: &[impl AsRef<str>], between: Between) -> bool {
+        self.whole(on, between).is_some()
+    }
+
+    fn whole<'a>(&'a self, on: &'a [impl AsRef<str>], between: Between) -> Option<Vec<Part<'a>>> {
+        let part = |target: &'a str| {
+            let ring = self.rings.get(target)?;
+            let gap = longest_gap(between.interval, self.provider.spacing(target));
+            let seen = ring.whole(between.since, between.now, gap)?;
+            Some((target, ring, seen))
+        };
+        on.iter().map(|target| part(target.as_ref())).collect()
+    }
+
     /// The window of one target, which must have answered lately, and where it ends: with the
     /// newest sample, where somebody else takes them.
     fn seen<'a>(
@@ -304,6 +352,7 @@ impl<P: Provider> Watch<P> {
 pub fn words(measure: &Measure) -> String {
     match measure {
         Measure::Ratio { bad, total } => format!("increase of {bad} / increase of {total}"),
+        Measure::Slower { histogram, than } => format!("share of {histogram} above {than} s"),
         Measure::Quantile { q, histogram } => format!("quantile {q} of {histogram}"),
         Measure::Increase { counter } => format!("increase of {counter}"),
         Measure::Coincidence { left, right } => format!("{left} and {right} increasing together"),
@@ -318,224 +367,4 @@ fn millis(d: Duration) -> u64 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
 fn is_zero(n: &u64) -> bool {
     *n == 0
-}
-
-struct Unmeasured {
-    status: Status,
-    why: String,
-}
-
-fn unknown(why: impl Into<String>) -> Unmeasured {
-    Unmeasured {
-        status: Status::Inconclusive,
-        why: why.into(),
-    }
-}
-
-struct Value {
-    value: f64,
-    samples: Option<f64>,
-    hits: Option<f64>,
-    note: Option<String>,
-}
-
-type Part<'a> = (&'a str, &'a Ring, Seen<'a>);
-
-/// A measure with its selectors read.
-enum Parsed {
-    Ratio { bad: Selector, total: Selector },
-    Quantile { q: f64, buckets: Selector },
-    Increase { counter: Selector },
-    Coincidence { left: Selector, right: Selector },
-}
-
-impl Parsed {
-    /// None for what is not read from counters.
-    fn of(measure: &Measure) -> Result<Option<Self>> {
-        let read = |text: &str| {
-            Selector::parse(text)
-                .map_err(|why| Problem::new(Exit::Config, "reading a measure", why))
-        };
-        Ok(Some(match measure {
-            Measure::Asked(_) => return Ok(None),
-            Measure::Ratio { bad, total } => Parsed::Ratio {
-                bad: read(bad)?,
-                total: read(total)?,
-            },
-            Measure::Quantile { q, histogram } => Parsed::Quantile {
-                q: *q,
-                buckets: read(histogram)?.with_suffix("_bucket"),
-            },
-            Measure::Increase { counter } => Parsed::Increase {
-                counter: read(counter)?,
-            },
-            Measure::Coincidence { left, right } => Parsed::Coincidence {
-                left: read(left)?,
-                right: read(right)?,
-            },
-        }))
-    }
-
-    fn into_wanted(self) -> Vec<Selector> {
-        match self {
-            Parsed::Ratio { bad, total } => vec![bad, total],
-            Parsed::Quantile { buckets, .. } => vec![buckets],
-            Parsed::Increase { counter } => vec![counter],
-            Parsed::Coincidence { left, right } => vec![left, right],
-        }
-    }
-
-    fn value(&self, parts: &[Part<'_>]) -> Result<Value, Unmeasured> {
-        match self {
-            Parsed::Ratio { bad, total } => ratio(bad, total, parts),
-            Parsed::Quantile { q, buckets } => quantile(*q, buckets, parts),
-            Parsed::Increase { counter } => {
-                let mut sum = 0.0;
-                for part in parts {
-                    sum += rise(part, &present(counter, part)?)?;
-                }
-                Ok(Value {
-                    value: sum,
-                    samples: None,
-                    hits: None,
-                    note: None,
-                })
-            }
-            Parsed::Coincidence { left, right } => coincidence(left, right, parts),
-        }
-    }
-}
-
-/// The series that a selector chooses on one target. Counters with labels often appear only at
-/// their first event: a known metric without a matching series has not counted anything yet. A
-/// name that the target does not know at all is a mistake, and no zero.
-fn present(selector: &Selector, (target, ring, _): &Part<'_>) -> Result<Vec<usize>, Unmeasured> {
-    if ring.known(selector).is_none() {
-        return Err(unknown(format!("{target} has no metric {}", selector.name)));
-    }
-    Ok(ring.chosen(selector))
-}
-
-fn rise((target, ring, seen): &Part<'_>, series: &[usize]) -> Result<f64, Unmeasured> {
-    if ring.has_nan(&seen.steps, series) {
-        return Err(unknown(format!("a counter of {target} is not a number")));
-    }
-    let rises = seen
-        .steps
-        .iter()
-        .flat_map(|step| series.iter().map(|s| step.rise(*s)));
-    Ok(rises.sum())
-}
-
-fn ratio(bad: &Selector, total: &Selector, parts: &[Part<'_>]) -> Result<Value, Unmeasured> {
-    let (mut hits, mut samples) = (0.0, 0.0);
-    let mut note = None;
-    for part in parts {
-        let (target, ring, _) = part;
-        let all = present(total, part)?;
-        if all.is_empty() {
-            return Err(no_match(target, ring, total));
-        }
-        samples += rise(part, &all)?;
-        let counted = present(bad, part)?;
-        if counted.is_empty() {
-            note = Some(format!("{bad} has not counted anything yet on {target}"));
-        }
-        hits += rise(part, &counted)?;
-    }
-    if samples <= 0.0 {
-        return Err(unknown(format!("no traffic: {total} did not increase")));
-    }
-    Ok(Value {
-        value: hits / samples,
-        samples: Some(samples),
-        hits: Some(hits),
-        note,
-    })
-}
-
-fn no_match(target: &str, ring: &Ring, selector: &Selector) -> Unmeasured {
-    let there = ring.known(selector).unwrap_or(0);
-    let example = ring
-        .example(&selector.name)
-        .map(|(name, labels)| format!(", such as {}", text::series_text(name, labels)))
-        .unwrap_or_default();
-    unknown(format!(
-        "empty: no series of {target} matches {selector}; {there} have that name{example}"
-    ))
-}
-
-fn quantile(q: f64, buckets: &Selector, parts: &[Part<'_>]) -> Result<Value, Unmeasured> {
-    let mut total: BTreeMap<u64, (f64, f64)> = BTreeMap::new();
-    let mut bounds_of_first: Option<Vec<u64>> = None;
-    for part in parts {
-        let (target, ring, _) = part;
-        let series = present(buckets, part)?;
-        if series.is_empty() {
-            return Err(no_match(target, ring, buckets));
-        }
-        let mut bounds = Vec::new();
-        for one in series {
-            let le = ring
-                .labels(one)
-                .get("le")
-                .and_then(|le| le.parse::<f64>().ok());
-            let Some(le) = le.filter(|le| !le.is_nan()) else {
-                return Err(unknown(format!(
-                    "a bucket of {target} has no bound (label le)"
-                )));
-            };
-            bounds.push(le.to_bits());
-            total.entry(le.to_bits()).or_insert((le, 0.0)).1 += rise(part, &[one])?;
-        }
-        bounds.sort_unstable();
-        bounds.dedup();
-        match &bounds_of_first {
-            None => bounds_of_first = Some(bounds),
-            Some(first) if *first == bounds => {}
-            Some(_) => {
-                return Err(unknown(
-                    "the targets have different buckets: they cannot be added up",
-                ));
-            }
-        }
-    }
-    let sums: Vec<(f64, f64)> = total.into_values().collect();
-    let observations = sums.iter().map(|b| b.1).fold(0.0, f64::max);
-    if observations <= 0.0 {
-        return Err(unknown("no traffic: nothing was observed in the window"));
-    }
-    let value = histogram_quantile(q, &sums);
-    if value.is_nan() {
-        return Err(unknown(
-            "the histogram gives no number: is the +Inf bucket there?",
-        ));
-    }
-    Ok(Value {
-        value,
-        samples: Some(observations),
-        hits: None,
-        note: None,
-    })
-}
-
-fn coincidence(left: &Selector, right: &Selector, parts: &[Part<'_>]) -> Result<Value, Unmeasured> {
-    let mut together = 0.0;
-    for part in parts {
-        let (target, ring, seen) = part;
-        let (lefts, rights) = (present(left, part)?, present(right, part)?);
-        if ring.has_nan(&seen.steps, &lefts) || ring.has_nan(&seen.steps, &rights) {
-            return Err(unknown(format!("a counter of {target} is not a number")));
-        }
-        for step in &seen.steps {
-            let sum = |series: &[usize]| series.iter().map(|s| step.rise(*s)).sum::<f64>();
-            together += sum(&lefts).min(sum(&rights)).max(0.0);
-        }
-    }
-    Ok(Value {
-        value: together,
-        samples: None,
-        hits: None,
-        note: None,
-    })
 }

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use super::asked::{Asker, Question, Said};
 use super::provider::Provider;
 use super::ring::Ring;
-use super::{Parsed, Selector, Watch, no_match};
+use super::values::{Parsed, no_match, split};
+use super::{Selector, Watch};
 use crate::check::{CheckResult, Verdict};
 use crate::runbook::model::Measure;
 
@@ -51,6 +52,12 @@ impl<P: Provider> Watch<P> {
                 Err(why) => return Some(result(name, target, Verdict::Fail, why)),
             }
         }
+        // A bucket that is not there will not be there in the night either.
+        if let Parsed::Slower { than, buckets } = &parsed
+            && let Err(wrong) = split(*than, buckets, target, ring)
+        {
+            return Some(result(name, target, Verdict::Fail, wrong.why));
+        }
         let summary = match notes.is_empty() {
             true => EVERYTHING.to_owned(),
             false => notes.join("; "),
@@ -64,7 +71,9 @@ impl Parsed {
     fn needs(&self) -> Vec<(&Selector, bool)> {
         match self {
             Parsed::Ratio { bad, total } => vec![(bad, false), (total, true)],
-            Parsed::Quantile { buckets, .. } => vec![(buckets, true)],
+            Parsed::Slower { buckets, .. } | Parsed::Quantile { buckets, .. } => {
+                vec![(buckets, true)]
+            }
             Parsed::Increase { counter } => vec![(counter, false)],
             Parsed::Coincidence { left, right } => vec![(left, false), (right, false)],
         }

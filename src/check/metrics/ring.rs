@@ -289,6 +289,40 @@ impl Ring {
             last: last.at,
         })
     }
+
+    /// From the newest sample that was here at a moment to the newest one of all: none unless the
+    /// target answered this time, and all of the time between them was observed, of one process.
+    pub fn whole(
+        &self,
+        since: Timestamp,
+        now: Timestamp,
+        longest_gap: Duration,
+    ) -> Option<Seen<'_>> {
+        let last = self.samples.back()?;
+        let base = self.samples.iter().rposition(|s| s.fetched <= since)?;
+        let first = &self.samples[base];
+        if self.failing.is_some() || first.boot != last.boot || age(last.at, now) > longest_gap {
+            return None;
+        }
+        let rest = self.samples.iter().skip(base);
+        let mut steps = Vec::new();
+        for (before, after) in rest.clone().zip(rest.skip(1)) {
+            if age(before.at, after.at) > longest_gap {
+                return None;
+            }
+            steps.push(Step {
+                before: Some(before),
+                after,
+            });
+        }
+        Some(Seen {
+            steps,
+            observed: age(first.at, last.at),
+            backfilled: Duration::ZERO,
+            since: first.at,
+            last: last.at,
+        })
+    }
 }
 
 /// Whether another process answered than the time before: it has another boot id, says that it

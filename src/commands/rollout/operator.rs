@@ -207,7 +207,7 @@ impl Operator for Terminal {
     fn looked(&self, looked: &Looked) {
         let bar = self.lines.bar.lock().unwrap_or_else(|e| e.into_inner());
         if let Some(bar) = &*bar {
-            let seen = looked.gates.iter().map(seen);
+            let seen = looked.gates.iter().flatten().map(seen);
             bar.looked(seen.collect(), looked.unknown.clone());
         }
     }
@@ -249,7 +249,7 @@ fn watched(gate: &Gate) -> Watched {
     Watched {
         gate: gate.id.clone(),
         unit: unit(&gate.measure),
-        limit: gate.max,
+        limit: gate.thresholds.limit(),
     }
 }
 

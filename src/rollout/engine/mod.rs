@@ -29,7 +29,7 @@ pub use ending::Ending;
 pub use replay::{Known, recall, replay};
 
 pub use outside::now_ms;
-use outside::{Asked, Outside, Ran, Running, every, join, join_asking, join_running};
+use outside::{Asked, Outside, Ran, Running, every, join, join_asking, join_looking, join_running};
 
 /// How often requests of other operators are looked for.
 const REQUESTS_EVERY: Duration = Duration::from_millis(200);
@@ -54,6 +54,8 @@ pub struct Engine<W, O> {
     known: Known,
     /// After what driving ends, if it does before the run does.
     until: Option<Until>,
+    /// When the gates of a bake were last looked at.
+    gates_looked_at: Option<tokio::time::Instant>,
     /// The journal did not answer the last time.
     unheard: bool,
     mirror: Option<Mirror>,
@@ -95,6 +97,7 @@ impl<W: World, O: Operator> Engine<W, O> {
             lease,
             known,
             until: None,
+            gates_looked_at: None,
             unheard: false,
             mirror: None,
             unmirrored: false,
@@ -142,6 +145,7 @@ impl<W: World, O: Operator> Engine<W, O> {
             lease,
             known,
             until: None,
+            gates_looked_at: None,
             unheard: false,
             mirror: None,
             unmirrored: false,
@@ -288,7 +292,7 @@ impl<W: World, O: Operator> Engine<W, O> {
                     }
                     continue;
                 }
-                looked = join(&mut outside.looking) => {
+                looked = join_looking(&mut outside.looking) => {
                     if let Some(ending) = self.take_look(looked, outside).await? {
                         return Ok(ending);
                     }
@@ -468,10 +472,10 @@ impl<W: World, O: Operator> Engine<W, O> {
 
     async fn take_look(
         &mut self,
-        looked: Option<Looked>,
+        looked: Option<(bool, Looked)>,
         outside: &mut Outside,
     ) -> Result<Option<Ending>> {
-        let Some(looked) = looked else {
+        let Some((at_gates, looked)) = looked else {
             return Ok(None);
         };
         self.operator.looked(&looked);
@@ -486,11 +490,10 @@ impl<W: World, O: Operator> Engine<W, O> {
                 return Ok(Some(ending));
             }
         }
-        let input = Input::Look {
-            readings: looked.gates,
-        };
-        if self.known.state.baking().is_some() {
-            return self.input_and_stop(input, outside).await;
+        if at_gates && self.known.state.baking().is_some() {
+            // A gate of which nothing is said was not judged.
+            let readings = looked.gates.unwrap_or_default();
+            return self.input_and_stop(Input::Look { readings }, outside).await;
         }
         Ok(None)
     }

@@ -15,10 +15,16 @@ use crate::rollout::ports::{Done, Looked, Said};
 pub(super) struct Outside {
     pub(super) running: Option<Running>,
     pub(super) asking: Option<(Asked, JoinHandle<Said>)>,
-    pub(super) looking: Option<JoinHandle<Looked>>,
+    pub(super) looking: Option<Looking>,
     pub(super) tending: Option<JoinHandle<Result<(), String>>>,
     /// A person wants to leave once the effect under way has ended.
     pub(super) leaving: bool,
+}
+
+pub(super) struct Looking {
+    /// The gates of the bake are looked at too.
+    pub(super) at_gates: bool,
+    pub(super) task: JoinHandle<Looked>,
 }
 
 pub(super) struct Running {
@@ -46,7 +52,7 @@ impl Outside {
             let _ = running.task.await;
         }
         let watching = [
-            self.looking.map(|t| t.abort_handle()),
+            self.looking.map(|l| l.task.abort_handle()),
             self.tending.map(|t| t.abort_handle()),
         ];
         watching.into_iter().flatten().for_each(|t| t.abort());
@@ -64,6 +70,17 @@ pub(super) async fn join<T>(task: &mut Option<JoinHandle<T>>) -> Option<T> {
     let result = handle.await.ok();
     *task = None;
     result
+}
+
+/// Waits for a look, and says whether it was at the gates too.
+pub(super) async fn join_looking(looking: &mut Option<Looking>) -> Option<(bool, Looked)> {
+    let Some(Looking { at_gates, task }) = looking else {
+        return std::future::pending().await;
+    };
+    let at_gates = *at_gates;
+    let looked = task.await.ok();
+    *looking = None;
+    looked.map(|looked| (at_gates, looked))
 }
 
 pub(super) async fn join_running(running: &mut Option<Running>) -> Input {

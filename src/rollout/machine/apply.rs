@@ -1,9 +1,9 @@
 //! The only place where a state changes. Live and replay both go through here (P8).
 
+use super::bake::Bake;
 use super::event::{Event, Found, Illegal, Reading};
-use super::outline::{BakeOutline, Class, Outline, Part, StepRef};
-use super::state::{Bake, GateCount, PausedBy, Progress, State, Status, StepState};
-use crate::check::Verdict;
+use super::outline::{Class, Outline, Part, StepRef};
+use super::state::{PausedBy, Progress, State, Status, StepState};
 
 impl State {
     /// The state after a run's first event.
@@ -151,7 +151,7 @@ impl State {
 
     fn interrupt_bake(&mut self) {
         if let Some(bake) = &mut self.bake {
-            bake.last_at_ms = None;
+            bake.interrupt();
         }
     }
 
@@ -232,12 +232,7 @@ impl State {
             self.begin(step);
             self.flipped |= self.outline.step(step).is_some_and(|s| s.flips);
             if let Some(Class::Bake(bake)) = class {
-                self.bake = Some(Bake {
-                    step: step.index,
-                    observed_ms: 0,
-                    last_at_ms: None,
-                    gates: vec![GateCount::default(); bake.gates.len()],
-                });
+                self.bake = Some(Bake::new(step.index, &bake));
             }
         }
         legal
@@ -294,8 +289,8 @@ impl State {
             self.may_end(step, attempt) && enough && !(unconfirmed && step.part == Part::Forward);
         if legal {
             if let Some(Class::Bake(bake)) = self.class(step).cloned() {
-                self.passed_gates
-                    .extend(bake.gates.into_iter().map(|g| g.id));
+                let judged = bake.gates.into_iter().filter(|g| !g.muted);
+                self.passed_gates.extend(judged.map(|g| g.id));
             }
             self.end(
                 step,
@@ -366,18 +361,11 @@ impl State {
             return false;
         };
         let legal = self.baking().is_some_and(|b| {
-            StepRef::new(Part::Forward, b.step) == step && b.gained_ms(&outline, at_ms) == gained_ms
+            StepRef::new(Part::Forward, b.step) == step
+                && b.gained_ms(&outline, at_ms, readings) == gained_ms
         });
         if legal && let Some(bake) = &mut self.bake {
-            bake.observed_ms += gained_ms;
-            bake.last_at_ms = Some(at_ms);
-            for (gate, count) in outline.gates.iter().zip(&mut bake.gates) {
-                match readings.iter().find(|r| r.gate == gate.id) {
-                    Some(r) if r.warming && r.verdict != Verdict::Fail => count.passing = false,
-                    Some(r) => count.take(r.verdict),
-                    None => count.take(Verdict::Inconclusive),
-                }
-            }
+            bake.take(&outline, at_ms, gained_ms, readings);
         }
         legal
     }
@@ -418,9 +406,7 @@ impl State {
         match self.status {
             Status::Paused { .. } => {
                 try_again(&mut self.forward);
-                for gate in self.bake.iter_mut().flat_map(|b| &mut b.gates) {
-                    gate.unjudged_in_a_row = 0;
-                }
+                self.go_on_baking();
                 self.status = Status::Running;
                 true
             }
@@ -437,6 +423,16 @@ impl State {
             | Status::Stuck { .. }
             | Status::Completed
             | Status::Aborted => false,
+        }
+    }
+
+    fn go_on_baking(&mut self) {
+        let step = self.bake.as_ref().map(|b| b.step);
+        let at = step.map(|index| StepRef::new(Part::Forward, index));
+        if let Some(Class::Bake(outline)) = at.and_then(|at| self.class(at)).cloned()
+            && let Some(bake) = &mut self.bake
+        {
+            bake.go_on(&outline);
         }
     }
 
@@ -517,35 +513,6 @@ fn try_again(steps: &mut [StepState]) {
     for step in steps {
         if matches!(step.progress, Progress::Failed { .. }) {
             step.progress = Progress::Pending;
-        }
-    }
-}
-
-impl Bake {
-    /// How much observed time an observation at `at_ms` adds: the time since the one before,
-    /// unless that is too long ago to say that anybody was looking (P6).
-    pub(super) fn gained_ms(&self, outline: &BakeOutline, at_ms: u64) -> u64 {
-        match self.last_at_ms.map(|last| at_ms.checked_sub(last)) {
-            Some(Some(gap)) if gap <= outline.longest_gap_ms => gap,
-            // The first one, a gap, or a clock that went backwards.
-            Some(Some(_) | None) | None => 0,
-        }
-    }
-}
-
-impl GateCount {
-    fn take(&mut self, verdict: Verdict) {
-        self.passing = verdict == Verdict::Pass;
-        match verdict {
-            Verdict::Pass => {
-                self.passes += 1;
-                self.unjudged_in_a_row = 0;
-            }
-            Verdict::Fail => {
-                self.failures += 1;
-                self.unjudged_in_a_row = 0;
-            }
-            Verdict::Inconclusive | Verdict::Error => self.unjudged_in_a_row += 1,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What follows from a state and an input.
 
 use super::ROLLBACK_ATTEMPTS;
+use super::bake::Asks;
 use super::event::{Event, Found, Outcome, Reading};
 use super::input::{Answer, Decision, Effect, Input, Refusal};
 use super::outline::{Class, Part, StepRef};
@@ -385,9 +386,9 @@ fn resolve(
     })
 }
 
-/// Takes an observation of a bake: passed when the observed time is full and every gate passes
-/// now; failed when a gate failed more often than it may; paused when one could not be judged
-/// for too long. An early pass does not exist.
+/// Takes an observation of a bake: passed when the observed time is full, every gate passes now
+/// and those that are compared were shown not to be worse; failed or paused when a gate asks for
+/// it. An early pass does not exist, and no timer makes one.
 fn look(state: &State, now_ms: u64, readings: Vec<Reading>) -> Result<Decision, Refusal> {
     let Some(bake) = state.baking() else {
         return Err(Refusal::Stale);
@@ -399,7 +400,7 @@ fn look(state: &State, now_ms: u64, readings: Vec<Reading>) -> Result<Decision, 
     let observed = Event::Observed {
         step,
         at_ms: now_ms,
-        gained_ms: bake.gained_ms(outline, now_ms),
+        gained_ms: bake.gained_ms(outline, now_ms, &readings),
         readings: readings.clone(),
     };
     let mut after = state.clone();
@@ -416,23 +417,24 @@ fn look(state: &State, now_ms: u64, readings: Vec<Reading>) -> Result<Decision, 
         format!("{gate}: {}", reading.map_or("not measured", |r| &r.why))
     };
     let mut gates = outline.gates.iter().zip(&bake.gates);
-    if let Some((gate, _)) = gates.clone().find(|(g, c)| c.failures > g.failure_limit) {
+    let asks = |what: Asks| {
+        let asking = gates.clone().find(|(g, c)| c.asks(g) == Some(what));
+        asking.map(|(gate, _)| why(&gate.id))
+    };
+    if let Some(why) = asks(Asks::Rollback) {
         decision.events.push(Event::Failed {
             step,
             attempt,
-            why: why(&gate.id),
+            why,
             inconclusive: false,
             evidence: serde_json::Value::Null,
         });
-    } else if let Some((gate, _)) = gates
-        .clone()
-        .find(|(g, c)| c.unjudged_in_a_row > g.error_limit)
-    {
+    } else if let Some(why) = asks(Asks::Pause) {
         decision.events.push(Event::Paused {
             by: PausedBy::Gate,
-            why: why(&gate.id),
+            why,
         });
-    } else if bake.observed_ms >= outline.needed_ms && gates.all(|(_, c)| c.passing) {
+    } else if bake.observed_ms >= outline.needed_ms && gates.all(|(g, c)| c.is_satisfied(g)) {
         decision.events.push(Event::Succeeded {
             step,
             attempt,

@@ -180,14 +180,64 @@ impl Event {
 pub struct Reading {
     pub gate: String,
     pub verdict: Verdict,
-    /// Not judged only because the watch or a process began less than a window ago: nothing is
-    /// wrong, and it does not count against the gate's limit. It is not a pass either.
+    /// Not judged only because the watch or a process began less than a window ago, or because
+    /// the bake is not at its end: nothing is wrong, and it does not count against the gate's
+    /// limit. It is not a pass either.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub warming: bool,
+    /// The time since the look before was not observed, at least in part: a target was silent or
+    /// without traffic, a process was restarted. It is not bake time (P6).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unseen: bool,
+    /// How bad a failure is.
+    #[serde(default, skip_serializing_if = "Harm::is_counted")]
+    pub harm: Harm,
+    /// What was counted since the look before, for a gate that is compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arms: Option<Arms>,
+    /// Whether it was shown not to be worse than the others; only where that was due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<bool>,
     /// One line for a person: the value, the limit, the reason.
     pub why: String,
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub evidence: serde_json::Value,
+}
+
+/// How bad a failed look is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Harm {
+    /// One failure among those that are counted.
+    #[default]
+    Counted,
+    /// Beyond the second level: rolls back if the next look says so too.
+    Grave,
+    /// Worse than the others, by a test that bears being asked at every look: acts at once.
+    Proven,
+}
+
+impl Harm {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    const fn is_counted(&self) -> bool {
+        matches!(self, Harm::Counted)
+    }
+}
+
+/// What was counted in both arms of a comparison.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Arms {
+    /// The targets that bake.
+    pub baking: Counted,
+    /// The targets of the same environment that do not.
+    pub others: Counted,
+}
+
+/// Requests, and the bad ones among them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Counted {
+    pub bad: u64,
+    pub total: u64,
 }
 
 /// How an effect or a check ended.

@@ -6,6 +6,7 @@
 //! event durably before it starts an effect (P5).
 
 mod apply;
+mod bake;
 mod decide;
 mod event;
 mod input;
@@ -14,11 +15,12 @@ mod replan;
 mod state;
 mod told;
 
+pub use bake::{Bake, Certainty, GateCount, Totals};
 pub use decide::decide;
-pub use event::{Checkpoint, Event, Found, Illegal, Outcome, Reading};
+pub use event::{Arms, Checkpoint, Counted, Event, Found, Harm, Illegal, Outcome, Reading};
 pub use input::{Answer, Decision, Effect, Input, Refusal};
 pub use outline::{BakeOutline, Class, GateOutline, Outline, Part, StepOutline, StepRef};
-pub use state::{Bake, GateCount, PausedBy, Progress, State, Status, StepState};
+pub use state::{PausedBy, Progress, State, Status, StepState};
 pub use told::{Note, Told};
 
 /// How often a step of a rollback is tried before the run is stuck.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::runbook::model::OfLast;
+
 /// The steps of a plan and what kind of thing each is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Outline {
@@ -56,6 +58,8 @@ pub enum Class {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BakeOutline {
     pub needed_ms: u64,
+    /// How much longer it may take until every gate that is compared is certain.
+    pub extend_ms: u64,
     /// The longest time between two observations that counts as observed.
     pub longest_gap_ms: u64,
     pub gates: Vec<GateOutline>,
@@ -64,10 +68,22 @@ pub struct BakeOutline {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct GateOutline {
     pub id: String,
-    /// Failed measurements that are allowed in the whole bake.
-    pub failure_limit: u32,
-    /// Measurements in a row that could not be judged, and are allowed.
+    /// Observed time before the gate is looked at.
+    pub delay_ms: u64,
+    /// Failed looks that are allowed in the whole bake; none: as many as like.
+    pub failure_limit: Option<u32>,
+    /// Failed looks that are allowed among the last ones.
+    pub failures_of_last: Option<OfLast>,
+    /// Errors in a row that are allowed.
     pub error_limit: u32,
+    /// Looks in a row that could not be judged and are allowed.
+    pub inconclusive_limit: u32,
+    /// More failures than are allowed roll the run back; otherwise they pause it.
+    pub rolls_back: bool,
+    /// It passes only once it was shown, over the whole bake, not to be worse than the others.
+    pub compared: bool,
+    /// It is measured and journalled; it decides nothing.
+    pub muted: bool,
 }
 
 /// The three lists of steps.

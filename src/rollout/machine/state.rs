@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::bake::Bake;
 use super::outline::{Class, Outline, Part, StepRef};
 
 /// The state of a run. Every field follows from the journal, so all of it survives a crash.
@@ -57,7 +58,7 @@ pub enum Status {
 #[serde(rename_all = "kebab-case")]
 pub enum PausedBy {
     Person,
-    /// A gate could not be judged for too long.
+    /// A gate could not be judged for too long, is not certain at the end, or says pause.
     Gate,
     Trigger,
     /// A step failed.
@@ -121,27 +122,6 @@ impl Progress {
             | Progress::Abandoned => false,
         }
     }
-}
-
-/// A bake under way.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Bake {
-    pub step: usize,
-    pub observed_ms: u64,
-    /// When the last observation was; none at the beginning and after an interruption.
-    pub last_at_ms: Option<u64>,
-    /// In the order of the outline's gates.
-    pub gates: Vec<GateCount>,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct GateCount {
-    pub passes: u32,
-    pub failures: u32,
-    /// Measurements in a row that could not be judged.
-    pub unjudged_in_a_row: u32,
-    /// The newest measurement passed.
-    pub passing: bool,
 }
 
 impl State {

@@ -78,12 +78,13 @@ impl Numbers {
         let samples = number(Some(measured), "samples");
         let seconds = number(Some(measured), "observed_ms").map(|ms| ms / 1_000.0);
         let seconds = seconds.filter(|s| *s > 0.0);
+        let difference = evidence.get("comparison").and_then(|c| c.get("difference"));
         Self {
             value: number(Some(measured), "value"),
             rate: samples.zip(seconds).map(|(n, s)| n / s),
             samples,
             others: number(evidence.get("others"), "value"),
-            worse_by: number(evidence.get("difference"), "upper"),
+            worse_by: number(difference, "upper"),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{BakeFacts, Counts, Gap, GateFacts, LastReading, Sign, Threshold, Uni
 use crate::check::Verdict;
 use crate::rollout::machine::{BakeOutline, Reading};
 use crate::runbook::describe;
-use crate::runbook::model::{Gate, Measure};
+use crate::runbook::model::{Gate, Measure, OnTrigger, Thresholds};
 use crate::runbook::plan::Plan;
 
 /// How often a change of a gate's verdict is a line of the timeline, in one bake.
@@ -228,18 +228,34 @@ const fn is_open(verdict: Verdict) -> bool {
     }
 }
 
-/// The values of a gate above which something happens.
+/// The values of a gate at which something happens.
 fn thresholds(gate: &Gate) -> Vec<Threshold> {
-    vec![Threshold {
-        what: "limit".into(),
-        value: gate.max,
-    }]
+    let Thresholds {
+        pass,
+        fail,
+        rollback,
+        on_fail,
+    } = gate.thresholds;
+    let fails = match on_fail {
+        OnTrigger::Pause => "pause",
+        OnTrigger::Rollback => "limit",
+    };
+    // Where one is the other's opposite, there is one line to draw.
+    let pass = pass.filter(|p| fail.is_none_or(|f| f.number != p.number));
+    let named = [(pass, "pass"), (fail, fails), (rollback, "rollback")];
+    let given = named.into_iter().filter_map(|(condition, what)| {
+        condition.map(|c| Threshold {
+            what: what.into(),
+            value: c.number,
+        })
+    });
+    given.collect()
 }
 
 /// The unit of what a measure counts.
 pub fn unit(measure: &Measure) -> Unit {
     match measure {
-        Measure::Ratio { .. } => Unit::Share,
+        Measure::Ratio { .. } | Measure::Slower { .. } => Unit::Share,
         Measure::Quantile { .. } => Unit::Seconds,
         Measure::Asked(asked) if asked.counts() => Unit::Share,
         Measure::Increase { .. } | Measure::Coincidence { .. } | Measure::Asked(_) => Unit::Count,

@@ -1,19 +1,18 @@
 //! Gates and triggers.
 
 use dbctl::check::Verdict;
-use dbctl::check::gates::{GateReading, Method, TriggerState};
-use dbctl::runbook::model::{Gate, Measure};
+use dbctl::check::gates::{Deciding, GateReading, SoFar, TriggerState};
+use dbctl::runbook::model::{Gate, Measure, OnTrigger, Thresholds};
 use jiff::Timestamp;
 
-use super::scene::{Scene, errors, gate, requests, trigger};
+use super::scene::{Scene, at_the_end, errors, gate, nothing, requests, trigger};
 
 #[tokio::test]
 async fn a_gate_passes_only_once_its_window_is_observed_and_fails_at_once() {
     let gate = gate(errors(), 0.05, None);
     let mut scene = Scene::new(&errors());
-    let none: &[&str] = &[];
     scene.play("a", 6, |i| requests(100 * i, i)).await;
-    let early = scene.watch.judge_gate(&gate, &["a"], none, scene.now);
+    let early = scene.judge(&gate, &[]);
     assert_eq!(
         (early.verdict, early.warming),
         (Verdict::Inconclusive, true)
@@ -24,13 +23,13 @@ async fn a_gate_passes_only_once_its_window_is_observed_and_fails_at_once() {
         early.why
     );
     scene.play("a", 6, |i| requests(600 + 100 * i, 6 + i)).await;
-    let full = scene.watch.judge_gate(&gate, &["a"], none, scene.now);
+    let full = scene.judge(&gate, &[]);
     assert_eq!(full.verdict, Verdict::Pass, "{full:?}");
     assert_eq!(full.why, "0.99 %, at most 5 %");
 
     let mut scene = Scene::new(&errors());
     scene.play("a", 3, |i| requests(100 * i, 20 * i)).await;
-    let bad = scene.watch.judge_gate(&gate, &["a"], none, scene.now);
+    let bad = scene.judge(&gate, &[]);
     assert_eq!(bad.verdict, Verdict::Fail, "{bad:?}");
     assert!(
         bad.why.contains("16.67 % is above the limit 5 %"),
@@ -44,9 +43,7 @@ async fn too_few_requests_are_inconclusive_and_say_how_many_are_missing() {
     let gate = gate(errors(), 0.05, None);
     let mut scene = Scene::new(&errors());
     scene.play("a", 15, |i| requests(2 * i, 0)).await;
-    let reading = scene
-        .watch
-        .judge_gate(&gate, &["a"], &[] as &[&str], scene.now);
+    let reading = scene.judge(&gate, &[]);
     assert_eq!(
         (reading.verdict, reading.warming),
         (Verdict::Inconclusive, false)
@@ -58,41 +55,129 @@ async fn too_few_requests_are_inconclusive_and_say_how_many_are_missing() {
 }
 
 #[tokio::test]
-async fn a_margin_is_shown_by_the_upper_bound_and_not_by_the_two_numbers() {
+async fn a_margin_is_decided_once_over_the_whole_bake_by_the_upper_bound() {
     let gate = gate(errors(), 0.5, Some(0.01));
-    // canary, others (per second good, bad) and what follows.
+    // What the bake counted, and what follows at its end.
     for (canary, others, verdict, words) in [
-        ((1000, 1), (2000, 2), Verdict::Pass, "worse by at most"),
         (
-            (20, 0),
-            (40, 0),
+            (10.0, 12_000.0),
+            (20.0, 24_000.0),
+            Verdict::Pass,
+            "worse by at most",
+        ),
+        (
+            (0.0, 200.0),
+            (0.0, 400.0),
             Verdict::Inconclusive,
             "cannot be ruled out, margin +1 pp, needs",
         ),
         (
-            (1000, 60),
-            (2000, 2),
-            Verdict::Fail,
-            "worse by +5.56 pp, margin +1 pp",
+            (3.0, 200.0),
+            (0.0, 400.0),
+            Verdict::Inconclusive,
+            "more traffic like this will not show it",
         ),
     ] {
         let mut scene = Scene::new(&errors());
         for i in 0..12 {
-            scene
-                .script
-                .says("a", &requests(canary.0 * i, canary.1 * i));
-            scene
-                .script
-                .says("b", &requests(others.0 * i, others.1 * i));
+            scene.script.says("a", &requests(1000 * i, i));
+            scene.script.says("b", &requests(2000 * i, 2 * i));
             scene.sample().await;
         }
-        let reading = scene.watch.judge_gate(&gate, &["a"], &["b"], scene.now);
+        let end = at_the_end(canary, others);
+        let reading = scene.judge_after(&gate, &["b"], &end);
         assert_eq!(reading.verdict, verdict, "{}", reading.why);
         assert!(reading.why.contains(words), "{words}: {}", reading.why);
-        let difference = reading.difference.expect("it was compared");
-        assert_eq!(difference.method, Method::Newcombe);
-        assert_eq!(reading.needs.is_some(), verdict == Verdict::Inconclusive);
+        let comparison = reading.comparison.expect("it was compared");
+        assert_eq!(comparison.shown, Some(verdict == Verdict::Pass));
+        // The same counts before the end are no pass, and nothing that counts against a limit.
+        let before = SoFar {
+            state: Deciding::Not,
+            ..end
+        };
+        let early = scene.judge_after(&gate, &["b"], &before);
+        assert_eq!(early.verdict, Verdict::Inconclusive, "{}", early.why);
+        assert!(early.warming);
+        assert_eq!(early.comparison.expect("compared").shown, None);
     }
+}
+
+#[tokio::test]
+async fn harm_that_is_no_chance_fails_a_gate_before_the_end() {
+    let gate = gate(errors(), 0.5, Some(0.002));
+    let mut scene = Scene::new(&errors());
+    for i in 0..12 {
+        scene.script.says("a", &requests(100 * i, i));
+        scene.script.says("b", &requests(200 * i, 0));
+        scene.sample().await;
+    }
+    let counted = |canary, others| SoFar {
+        state: Deciding::Not,
+        ..at_the_end(canary, others)
+    };
+    let bad = scene.judge_after(&gate, &["b"], &counted((20.0, 2000.0), (4.0, 4000.0)));
+    assert_eq!(bad.verdict, Verdict::Fail, "{}", bad.why);
+    assert!(bad.why.contains("that is no chance"), "{}", bad.why);
+    assert!(bad.comparison.expect("compared").proven);
+    // A canary that is better, however much, raises no alarm; nor do a few errors.
+    for (canary, others) in [
+        ((0.0, 2000.0), (60.0, 4000.0)),
+        ((4.0, 2000.0), (4.0, 4000.0)),
+    ] {
+        let fine = scene.judge_after(&gate, &["b"], &counted(canary, others));
+        assert_eq!(fine.verdict, Verdict::Inconclusive, "{}", fine.why);
+    }
+}
+
+#[tokio::test]
+async fn each_look_adds_what_was_counted_since_the_look_before_and_nothing_of_a_gap() {
+    let gate = gate(errors(), 0.5, Some(0.01));
+    let mut scene = Scene::new(&errors());
+    let say = |scene: &mut Scene, i: u32| {
+        scene.script.says_as("a", "one", &requests(100 * i, i));
+        scene.script.says_as("b", "two", &requests(200 * i, 0));
+    };
+    for i in 0..5 {
+        say(&mut scene, i);
+        scene.sample().await;
+    }
+    let since = |scene: &Scene| SoFar {
+        since: Some(scene.now),
+        ..nothing()
+    };
+    let added = |reading: &GateReading| reading.comparison.as_ref().and_then(|c| c.added);
+    let before = since(&scene);
+    for i in 5..7 {
+        say(&mut scene, i);
+        scene.sample().await;
+    }
+    let reading = scene.judge_after(&gate, &["b"], &before);
+    let arms = added(&reading).expect("all of it was seen");
+    assert_eq!((arms.baking.bad, arms.baking.total), (2.0, 202.0));
+    assert_eq!((arms.others.bad, arms.others.total), (0.0, 400.0));
+    assert!(!reading.unseen);
+    // One of the others is silent for a moment.
+    let before = since(&scene);
+    scene.script.fails("b", "no connection: refused");
+    scene.sample().await;
+    let reading = scene.judge_after(&gate, &["b"], &before);
+    assert!(
+        added(&reading).is_none() && reading.unseen,
+        "{}",
+        reading.why
+    );
+    // The canary is another process than before.
+    say(&mut scene, 8);
+    scene.sample().await;
+    let before = since(&scene);
+    scene.script.says_as("a", "three", &requests(50, 0));
+    scene.sample().await;
+    let reading = scene.judge_after(&gate, &["b"], &before);
+    assert!(
+        added(&reading).is_none() && reading.unseen,
+        "{}",
+        reading.why
+    );
 }
 
 #[tokio::test]
@@ -100,9 +185,7 @@ async fn without_others_a_margin_says_that_only_the_ceiling_was_judged() {
     let gate = gate(errors(), 0.05, Some(0.01));
     let mut scene = Scene::new(&errors());
     scene.play("a", 15, |i| requests(100 * i, 0)).await;
-    let alone = scene
-        .watch
-        .judge_gate(&gate, &["a"], &[] as &[&str], scene.now);
+    let alone = scene.judge(&gate, &[]);
     assert_eq!(alone.verdict, Verdict::Pass);
     assert!(
         alone
@@ -112,39 +195,75 @@ async fn without_others_a_margin_says_that_only_the_ceiling_was_judged() {
         alone.why
     );
     // There are others, and they do not answer: that is not the same.
-    let silent = scene.watch.judge_gate(&gate, &["a"], &["b"], scene.now);
+    let silent = scene.judge(&gate, &["b"]);
     assert_eq!(silent.verdict, Verdict::Error, "{}", silent.why);
 }
 
 #[tokio::test]
-async fn a_latency_margin_is_a_plain_difference_and_says_that_it_is_weaker() {
-    let measure = Measure::Quantile {
-        q: 0.5,
+async fn latency_is_compared_as_the_share_beyond_the_bound_of_a_bucket() {
+    let slower = |than| Measure::Slower {
         histogram: "seconds".into(),
+        than,
     };
-    let gate = Gate {
-        max: 1.0,
-        margin: Some(0.05),
-        ..gate(measure.clone(), 1.0, None)
-    };
-    for (fast_of_canary, verdict) in [(10, Verdict::Pass), (0, Verdict::Fail)] {
-        let mut scene = Scene::new(&measure);
-        for i in 0..12 {
-            for (target, fast) in [("a", fast_of_canary), ("b", 10)] {
-                let text = format!(
-                    "seconds_bucket{{le=\"0.1\"}} {}\nseconds_bucket{{le=\"0.5\"}} {}\nseconds_bucket{{le=\"+Inf\"}} {}\n",
-                    fast * i,
-                    10 * i,
-                    10 * i
-                );
-                scene.script.says(target, &text);
-            }
-            scene.sample().await;
+    let mut scene = Scene::new(&slower(0.1));
+    for i in 0..12 {
+        for (target, slow) in [("a", 2), ("b", 1)] {
+            let text = format!(
+                "seconds_bucket{{le=\"0.1\"}} {}\nseconds_bucket{{le=\"0.5\"}} {}\nseconds_bucket{{le=\"+Inf\"}} {}\n",
+                (100 - slow) * i,
+                99 * i,
+                100 * i
+            );
+            scene.script.says(target, &text);
         }
-        let reading = scene.watch.judge_gate(&gate, &["a"], &["b"], scene.now);
+        scene.sample().await;
+    }
+    let reading = scene.judge_after(
+        &gate(slower(0.1), 0.05, Some(0.02)),
+        &["b"],
+        &at_the_end((200.0, 10_000.0), (100.0, 10_000.0)),
+    );
+    assert_eq!(reading.verdict, Verdict::Pass, "{}", reading.why);
+    assert_eq!(reading.measured.value, Some(0.02));
+    // Between two bounds nobody knows how many there are.
+    let none = scene.judge(&gate(slower(0.25), 0.05, None), &[]);
+    assert_eq!(none.verdict, Verdict::Error);
+    assert!(
+        none.why
+            .contains("no bucket that ends at 0.25; there are: 0.1, 0.5, inf"),
+        "{}",
+        none.why
+    );
+}
+
+#[tokio::test]
+async fn between_pass_and_fail_a_value_is_inconclusive_and_fail_wins() {
+    let between = Gate {
+        thresholds: Thresholds {
+            pass: Some("<= 0.01".parse().expect("a condition")),
+            fail: Some("> 0.05".parse().expect("a condition")),
+            rollback: Some("> 0.5".parse().expect("a condition")),
+            on_fail: OnTrigger::Pause,
+        },
+        ..gate(errors(), 0.0, None)
+    };
+    for (bad, verdict, words) in [
+        (0, Verdict::Pass, "0 %, at most 1 %"),
+        (
+            3,
+            Verdict::Inconclusive,
+            "passes at most 1 %, fails above 5 %, and it is neither",
+        ),
+        (20, Verdict::Fail, "is above the limit 5 %"),
+        (300, Verdict::Fail, "is above the limit 50 %"),
+    ] {
+        let mut scene = Scene::new(&errors());
+        scene.play("a", 15, |i| requests(100 * i, bad * i)).await;
+        let reading = scene.judge(&between, &[]);
         assert_eq!(reading.verdict, verdict, "{}", reading.why);
-        let difference = reading.difference.expect("compared");
-        assert_eq!(difference.method, Method::Plain);
+        assert!(reading.why.contains(words), "{words}: {}", reading.why);
+        assert_eq!(reading.grave, bad == 300);
+        assert!(!reading.warming && !reading.unseen, "it was observed");
     }
 }
 
@@ -157,11 +276,11 @@ async fn readings_survive_json_as_evidence() {
         scene.script.says("b", &requests(40 * i, i));
         scene.sample().await;
     }
-    let reading = scene.watch.judge_gate(&gate, &["a"], &["b"], scene.now);
+    let reading = scene.judge(&gate, &["b"]);
     let text = serde_json::to_string(&reading).expect("plain data");
     let back: GateReading = serde_json::from_str(&text).expect("the same");
     assert_eq!(back.why, reading.why);
-    assert_eq!(back.difference.is_some(), reading.difference.is_some());
+    assert_eq!(back.comparison, reading.comparison);
 }
 
 #[tokio::test]

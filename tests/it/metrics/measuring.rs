@@ -142,15 +142,11 @@ async fn time_that_nobody_observed_is_not_covered() {
     let m = scene.measure(&errors(), 30);
     // 4 s before the gap (the window begins at 2 s), 5 s after it.
     assert_eq!((m.observed_ms, m.warming), (9_000, false), "{m:?}");
-    let reading = scene.watch.judge_gate(
-        &Gate {
-            window: Duration::from_secs(30),
-            ..gate(errors(), 0.01, None)
-        },
-        &["a"],
-        &[] as &[&str],
-        scene.now,
-    );
+    let gate = Gate {
+        window: Duration::from_secs(30),
+        ..gate(errors(), 0.01, None)
+    };
+    let reading = scene.judge(&gate, &[]);
     assert_eq!(
         (reading.verdict, reading.warming),
         (Verdict::Inconclusive, false)

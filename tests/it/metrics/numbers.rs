@@ -129,10 +129,11 @@ fn wilsons_interval_is_sound_at_the_edges() {
 
 #[test]
 fn how_much_more_is_needed_is_found_by_growing_both_arms() {
-    let f = growth_until_below((2.0, 1000.0), (4.0, 2000.0), 0.002, 100.0).expect("in reach");
+    let f = growth_until_below((2.0, 1000.0), (4.0, 2000.0), 0.002, Z_95_ONE_SIDED, 100.0)
+        .expect("in reach");
     let at = |f: f64| newcombe(2.0 * f, 1000.0 * f, 4.0 * f, 2000.0 * f, Z_95_ONE_SIDED).upper;
     assert!(at(f) < 0.002 && at(f * 0.97) >= 0.002, "{f}");
-    let worse = growth_until_below((50.0, 1000.0), (4.0, 2000.0), 0.002, 100.0);
+    let worse = growth_until_below((50.0, 1000.0), (4.0, 2000.0), 0.002, Z_95_ONE_SIDED, 100.0);
     assert_eq!(worse, None, "more traffic does not make it better");
 }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use dbctl::check::gates::{Arms, Deciding, GateReading, SoFar, Totals};
 use dbctl::check::metrics::{Exposition, Fetched, Measurement, Provider, Span, Watch, Wish, parse};
-use dbctl::runbook::model::{Gate, Measure, OnTrigger, Position, Trigger};
+use dbctl::runbook::model::{Gate, Limits, Measure, OnTrigger, Position, Thresholds, Trigger};
 use jiff::Timestamp;
 
 #[derive(Clone, Default)]
@@ -81,6 +82,16 @@ impl Scene {
         }
     }
 
+    /// Judges a gate at a look of its own: nothing was counted before.
+    pub fn judge(&self, gate: &Gate, others: &[&str]) -> GateReading {
+        self.judge_after(gate, others, &nothing())
+    }
+
+    pub fn judge_after(&self, gate: &Gate, others: &[&str], so_far: &SoFar) -> GateReading {
+        self.watch
+            .judge_gate(gate, &["a"], others, so_far, self.now)
+    }
+
     pub async fn sample(&mut self) {
         self.now += SECOND;
         self.watch.sample(self.now).await;
@@ -120,14 +131,40 @@ pub fn gate(measure: Measure, max: f64, margin: Option<f64>) -> Gate {
         id: "auth-errors".into(),
         heading: "Watch".into(),
         measure,
-        max,
+        thresholds: Thresholds::max(max),
         margin,
         interval: SECOND,
         window: Duration::from_secs(10),
+        initial_delay: Duration::ZERO,
         min_samples: 50,
-        failure_limit: 0,
-        error_limit: 3,
+        limits: Limits::default(),
+        muted: false,
         at: Position::default(),
+    }
+}
+
+/// The first look of a bake.
+pub fn nothing() -> SoFar {
+    SoFar {
+        since: None,
+        totals: Totals::default(),
+        state: Deciding::Not,
+        window_over: false,
+        decisions: 1,
+        gates: 1,
+    }
+}
+
+/// The end of a bake in which this was counted: bad and all, of the baking targets and the others.
+pub fn at_the_end(baking: (f64, f64), others: (f64, f64)) -> SoFar {
+    let counted = |(bad, total)| dbctl::check::gates::Counted { bad, total };
+    SoFar {
+        totals: Totals::default().with(Arms {
+            baking: counted(baking),
+            others: counted(others),
+        }),
+        state: Deciding::Now,
+        ..nothing()
     }
 }
 

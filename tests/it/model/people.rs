@@ -1,7 +1,8 @@
 //! The people around a rollout.
 
-use dbctl::rollout::machine::{Class, Input, State, Status};
+use dbctl::rollout::machine::{Class, Input, Outcome, State, Status};
 
+use super::world::Ending;
 use crate::machine::{NEXT_PLAN, PLAN, answer, next_plan};
 
 /// What people and triggers may say, whether it is heard or not.
@@ -55,4 +56,14 @@ pub fn words(state: &State) -> Vec<Input> {
     }
     words.push(next_plan(state));
     words
+}
+
+/// What a driver hears of an effect that ended so.
+pub fn outcome(ending: Ending) -> Outcome {
+    match ending {
+        Ending::Well => Outcome::Succeeded,
+        Ending::Badly => Outcome::Failed(String::new()),
+        Ending::Unjudged => Outcome::Inconclusive(String::new()),
+        Ending::Unknown => Outcome::Unknown(String::new()),
+    }
 }

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 
 use dbctl::check::Verdict;
 use dbctl::rollout::machine::{
-    Class, Decision, Effect, Event, Found, Input, Outcome, Outline, Part, Progress, State, Status,
-    StepRef, StepState, decide,
+    Class, Decision, Effect, Event, Found, Input, Outline, Part, Progress, State, Status, StepRef,
+    StepState, decide,
 };
 use stateright::{Model, Property};
 
-use super::people::words;
+use super::people::{outcome, words};
 use super::properties;
-use crate::machine::{look, now_for, starting};
+use crate::machine::{is_short, look, now_for, starting, undecided};
 
 /// What may be wrong on purpose, so that each property is known to be able to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub enum Defect {
     DoubtIsForgotten,
     /// A gate that could not be judged counts as a pass.
     NoDataPasses,
+    /// At the end of its time a bake takes what is not certain for shown.
+    ATimerDecides,
     /// Nobody hears a rollback while the run is paused.
     PausedIsDeaf,
     /// An effect under way goes on when the rollback begins.
@@ -169,6 +171,13 @@ impl Rollout {
                     if reading.verdict == Verdict::Inconclusive {
                         reading.verdict = Verdict::Pass;
                     }
+                }
+            }
+            Input::Look { readings } if self.is(Defect::ATimerDecides) => {
+                for reading in readings.iter_mut().filter(|r| r.shown == Some(false)) {
+                    reading.shown = Some(true);
+                    reading.verdict = Verdict::Pass;
+                    reading.warming = false;
                 }
             }
             Input::Approve { plan, .. } if self.is(Defect::AnyPlanWillDo) => {
@@ -352,7 +361,9 @@ impl System {
                     .bake
                     .as_ref()
                     .is_some_and(|b| b.step == step.index)
-                    && readings.iter().any(|r| r.verdict != Verdict::Pass) =>
+                    && readings
+                        .iter()
+                        .any(|r| r.verdict != Verdict::Pass || r.shown != Some(true)) =>
             {
                 self.broken = Some(Broken::PassedUnseen);
             }
@@ -430,6 +441,7 @@ impl Model for Rollout {
             }
             if driver.state.baking().is_some() {
                 inputs.extend(Verdict::ALL.map(look));
+                inputs.push(undecided());
             }
             for input in inputs {
                 let Some(decision) = self.decide(&driver.state, &input) else {
@@ -560,11 +572,10 @@ impl Model for Rollout {
                 .into_iter()
                 .all(|s| s.attempts <= self.bounds.attempts)
                 && state.rollback.iter().all(|s| s.attempts <= 3)
-                && state.bake.as_ref().is_none_or(|b| {
-                    b.gates
-                        .iter()
-                        .all(|g| g.passes + g.failures + g.unjudged_in_a_row <= self.bounds.looks)
-                })
+                && state
+                    .bake
+                    .as_ref()
+                    .is_none_or(|b| is_short(b, self.bounds.looks))
         })
     }
 }
@@ -579,14 +590,5 @@ fn found(system: &System, running: Running, ending: Ending) -> Found {
         Ending::Unknown => Found::Unknown,
         Ending::Well | Ending::Badly | Ending::Unjudged if happened => Found::Done,
         Ending::Well | Ending::Badly | Ending::Unjudged => Found::NotDone,
-    }
-}
-
-fn outcome(ending: Ending) -> Outcome {
-    match ending {
-        Ending::Well => Outcome::Succeeded,
-        Ending::Badly => Outcome::Failed(String::new()),
-        Ending::Unjudged => Outcome::Inconclusive(String::new()),
-        Ending::Unknown => Outcome::Unknown(String::new()),
     }
 }

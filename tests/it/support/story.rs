@@ -9,7 +9,7 @@ use dbctl::commands::Cli;
 use dbctl::rollout::journal::{CHECKPOINT_EVERY, Cause, Head, Journal, RunId};
 use dbctl::rollout::lease::{self, Lease, Taken};
 use dbctl::rollout::machine::{
-    Answer, Checkpoint, Effect, Event, Input, Outcome, Reading, State, Status, StepRef, Told,
+    Answer, Checkpoint, Effect, Event, Harm, Input, Outcome, Reading, State, Status, StepRef, Told,
     decide,
 };
 use dbctl::runbook::model::StepKind;
@@ -268,7 +268,7 @@ impl Story {
 
 /// What a gate says of a value, in the form in which a real one does.
 pub fn reading(gate: &str, verdict: Verdict, value: f64) -> Reading {
-    let compared = gate == "auth-errors";
+    let compared = gate != "nonce-errors";
     let wave = value * 0.9;
     let mut evidence = json!({
         "gate": gate, "verdict": verdict, "warming": false,
@@ -277,13 +277,20 @@ pub fn reading(gate: &str, verdict: Verdict, value: f64) -> Reading {
     });
     if compared {
         evidence["others"] = json!({"value": wave, "samples": 9624.0});
-        evidence["difference"] = json!({"method": "newcombe", "value": value - wave,
-                                        "lower": -0.0004, "upper": value - wave + 0.0007});
+        let (lower, upper) = (-0.0004, value - wave + 0.0007);
+        evidence["comparison"] = json!({
+            "difference": {"value": value - wave, "lower": lower, "upper": upper},
+        });
     }
     Reading {
         gate: gate.into(),
         verdict,
         warming: false,
+        unseen: false,
+        harm: Harm::Counted,
+        arms: None,
+        // It counts only at the end of the bake.
+        shown: (compared && verdict == Verdict::Pass).then_some(true),
         why: format!("{value:.4}, as measured"),
         evidence,
     }
@@ -295,6 +302,10 @@ pub fn unread(gate: &str, verdict: Verdict, warming: bool, why: &str) -> Reading
         gate: gate.into(),
         verdict,
         warming,
+        unseen: !warming,
+        harm: Harm::Counted,
+        arms: None,
+        shown: None,
         why: why.into(),
         evidence: Value::Null,
     }
@@ -306,7 +317,7 @@ pub fn healthy(n: u64, gate: &str) -> Reading {
     let wave = ((n as f64) * 0.37).sin() + 1.2;
     let value = match gate {
         "auth-errors" => wave * 0.001,
-        "auth-latency" => 0.08 + wave * 0.02,
+        "auth-latency" => 0.002 + wave * 0.001,
         _ => 0.0,
     };
     match n {

@@ -4,12 +4,13 @@ use jiff::Timestamp;
 
 use super::Live;
 use super::sources::{Inquiries, of_gate, of_trigger};
-use crate::check::gates::TriggerState;
+use crate::check::Verdict;
+use crate::check::gates::{self, Deciding, GateReading, SoFar, TriggerState};
 use crate::check::metrics::{Question, Sources, Watch};
-use crate::rollout::machine::Reading;
-use crate::rollout::ports::{Fired, Look, Looked};
-use crate::runbook::model::{OnTrigger, StepKind};
-use crate::runbook::plan::{Plan, Planned};
+use crate::rollout::machine::{Arms, Certainty, Counted, GateOutline, Harm, Reading};
+use crate::rollout::ports::{Baking, Fired, Look, Looked};
+use crate::runbook::model::{Gate, OnTrigger};
+use crate::runbook::plan::{Plan, Planned, TargetRef};
 
 /// The samples and answers so far.
 pub struct Watching(Watch<Sources>, Inquiries);
@@ -31,7 +32,7 @@ impl Live {
         inquiries.turn(watch, questions(&look), now).await;
         let mut looked = Looked::default();
         if let Some(bake) = &look.bake {
-            looked.gates = gates(watch, &look.plan, bake, now);
+            looked.gates = Some(gates(watch, &look.plan, bake, now));
         }
         let flipped: Vec<String> = look.flipped.iter().map(ToString::to_string).collect();
         for trigger in look.plan.triggers.iter().filter(|_| !flipped.is_empty()) {
@@ -53,25 +54,18 @@ impl Live {
 
 /// The baking targets, and the others of their environment.
 pub(super) fn arms(plan: &Plan, bake: &Planned) -> (Vec<String>, Vec<String>) {
-    let on: Vec<String> = bake.target_refs().map(|t| t.to_string()).collect();
-    let others = plan
-        .environments
-        .iter()
-        .filter(|e| e.name == bake.step.env)
-        .flat_map(|e| e.targets.iter().map(|t| format!("{}/{}", e.name, t.name)))
-        .filter(|name| !on.contains(name))
-        .collect();
-    (on, others)
+    let names = |targets: Vec<TargetRef>| targets.iter().map(ToString::to_string).collect();
+    let on = bake.target_refs().collect();
+    (names(on), names(plan.others(bake)))
 }
 
 /// What this look asks somebody else.
 fn questions(look: &Look) -> Vec<Question> {
     let mut wanted = Vec::new();
-    if let Some(bake) = &look.bake
-        && let StepKind::Bake { gates, .. } = &bake.step.kind
-    {
-        let (on, others) = arms(&look.plan, bake);
-        for gate in gates.iter().filter_map(|id| look.plan.gate(id)) {
+    if let Some(bake) = &look.bake {
+        let (on, others) = arms(&look.plan, &bake.planned);
+        let gates = bake.outline.gates.iter();
+        for gate in gates.filter_map(|g| look.plan.gate(&g.id)) {
             wanted.extend(of_gate(gate, &on));
             let compared = gate.margin.and_then(|_| of_gate(gate, &others));
             wanted.extend(compared);
@@ -83,43 +77,146 @@ fn questions(look: &Look) -> Vec<Question> {
     wanted
 }
 
-fn gates(watch: &Watch<Sources>, plan: &Plan, bake: &Planned, now: Timestamp) -> Vec<Reading> {
-    let StepKind::Bake { gates, .. } = &bake.step.kind else {
-        return Vec::new();
-    };
-    let (on, others) = arms(plan, bake);
+fn gates(watch: &Watch<Sources>, plan: &Plan, bake: &Baking, now: Timestamp) -> Vec<Reading> {
+    let (on, others) = arms(plan, &bake.planned);
+    let gates = bake.outline.gates.iter().enumerate();
     gates
-        .iter()
-        .filter_map(|id| plan.gate(id))
-        .map(|gate| {
-            let reading = watch.judge_gate(gate, &on, &others, now);
-            Reading {
-                gate: gate.id.clone(),
-                verdict: reading.verdict,
-                warming: reading.warming,
-                why: reading.why.clone(),
-                evidence: serde_json::to_value(&reading).unwrap_or_default(),
+        .filter_map(|(index, outline)| Some((index, plan.gate(&outline.id)?)))
+        .map(|(index, gate)| {
+            let so_far = so_far(bake, (index, gate), now);
+            let judged = watch.judge_gate(gate, &on, &others, &so_far, now);
+            let delay_ms = bake.outline.gates[index].delay_ms;
+            match bake.so_far.observed_ms < delay_ms {
+                true => too_early(judged, delay_ms - bake.so_far.observed_ms),
+                false => reading(judged),
             }
         })
         .collect()
 }
 
+/// What the looks before came to, for one gate.
+fn so_far(bake: &Baking, (index, gate): (usize, &Gate), now: Timestamp) -> SoFar {
+    let (outline, state) = (&bake.outline, &bake.so_far);
+    let count = &state.gates[index];
+    let now_ms = u64::try_from(now.as_millisecond()).unwrap_or(0);
+    // If this look sees all of the time since the one before; the machine knows whether all did.
+    let observed_ms = state.observed_ms + state.since_last_ms(outline, now_ms).unwrap_or(0);
+    let counted = |c: Counted| gates::Counted {
+        bad: count_of(c.bad),
+        total: count_of(c.total),
+    };
+    SoFar {
+        // A moment later: the sample that the last look was about lies in the same millisecond
+        // or before.
+        since: state
+            .last_at_ms
+            .filter(|_| state.since_last_ms(outline, now_ms).is_some())
+            .and_then(|ms| i64::try_from(ms + 1).ok())
+            .and_then(|ms| Timestamp::from_millisecond(ms).ok()),
+        totals: gates::Totals {
+            arms: gates::Arms {
+                baking: counted(count.totals.arms.baking),
+                others: counted(count.totals.arms.others),
+            },
+            expected: count_of(count.totals.expected_micro) / 1e6,
+        },
+        state: match count.certainty {
+            Certainty::Shown => Deciding::Shown,
+            Certainty::Open | Certainty::Extended | Certainty::Held => {
+                match state.is_due(outline, index, observed_ms) {
+                    true => Deciding::Now,
+                    false => Deciding::Not,
+                }
+            }
+        },
+        window_over: {
+            let window = u64::try_from(gate.window.as_millis()).unwrap_or(u64::MAX);
+            let windows = |observed: u64| observed.checked_div(window);
+            windows(state.observed_ms) != windows(observed_ms)
+        },
+        decisions: if outline.extend_ms > 0 { 2 } else { 1 },
+        gates: outline
+            .gates
+            .iter()
+            .filter(|g| g.compared && !g.muted)
+            .count(),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "requests stay far below 2^53")]
+fn count_of(n: u64) -> f64 {
+    n as f64
+}
+
+/// A reading as the journal keeps it.
+fn reading(judged: GateReading) -> Reading {
+    let comparison = judged.comparison.as_ref();
+    let proven = comparison.is_some_and(|c| c.proven);
+    Reading {
+        gate: judged.gate.clone(),
+        verdict: judged.verdict,
+        warming: judged.warming,
+        unseen: judged.unseen,
+        harm: match (proven, judged.grave) {
+            (true, _) => Harm::Proven,
+            (false, true) => Harm::Grave,
+            (false, false) => Harm::Counted,
+        },
+        arms: comparison.and_then(|c| c.added).map(|added| Arms {
+            baking: whole(added.baking),
+            others: whole(added.others),
+        }),
+        shown: comparison.and_then(|c| c.shown),
+        why: judged.why.clone(),
+        evidence: serde_json::to_value(&judged).unwrap_or_default(),
+    }
+}
+
+/// A reading before the gate's initial delay is over: shown, and not judged.
+fn too_early(judged: GateReading, left_ms: u64) -> Reading {
+    let seconds = left_ms.div_ceil(1000);
+    Reading {
+        verdict: Verdict::Inconclusive,
+        warming: true,
+        harm: Harm::Counted,
+        arms: None,
+        shown: None,
+        why: format!("not judged for another {seconds} s: {}", judged.why),
+        ..reading(judged)
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts; the cast saturates"
+)]
+fn whole(counted: gates::Counted) -> Counted {
+    let whole = |n: f64| n.round() as u64;
+    Counted {
+        bad: whole(counted.bad),
+        total: whole(counted.total),
+    }
+}
+
 /// What there is to say when nothing can be seen: never quiet, never a pass (P6).
 fn blind(look: &Look, why: &str) -> Looked {
-    let mut looked = Looked::default();
-    if let Some(StepKind::Bake { gates, .. }) = look.bake.as_ref().map(|b| &b.step.kind) {
-        looked.gates = gates
-            .iter()
-            .map(|gate| Reading {
-                gate: gate.clone(),
-                verdict: crate::check::Verdict::Error,
-                warming: false,
-                why: why.to_owned(),
-                evidence: serde_json::Value::Null,
-            })
-            .collect();
-    }
+    let unseen = |gate: &GateOutline| Reading {
+        gate: gate.id.clone(),
+        verdict: Verdict::Error,
+        warming: false,
+        unseen: true,
+        harm: Harm::Counted,
+        arms: None,
+        shown: None,
+        why: why.to_owned(),
+        evidence: serde_json::Value::Null,
+    };
+    let bake = look.bake.as_ref();
     let triggers = look.plan.triggers.iter();
-    looked.unknown = triggers.map(|t| (t.id.clone(), why.to_owned())).collect();
-    looked
+    Looked {
+        gates: bake.map(|b| b.outline.gates.iter().map(unseen).collect()),
+        fired: Vec::new(),
+        unknown: triggers.map(|t| (t.id.clone(), why.to_owned())).collect(),
+    }
 }
