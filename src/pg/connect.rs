@@ -108,8 +108,6 @@ impl Database {
             PgPoolOptions::new()
                 .max_connections(1)
                 .acquire_timeout(patience)
-                .idle_timeout(None)
-                .max_lifetime(None)
                 .test_before_acquire(false),
         )
     }
@@ -122,6 +120,11 @@ impl Database {
             // A start-up parameter that PgBouncer refuses; the server's default is as exact.
             .extra_float_digits(None)
             .disable_statement_logging();
+        // No task of the pool looks for connections that idle or are old: what counts them may
+        // fall below zero for a moment, and a task that looks just then spins for ever, so that
+        // the process never ends (sqlx 0.9.0, <https://github.com/transact-rs/sqlx/issues/3645>).
+        // A connection that was closed by the server is noticed when it is taken.
+        let pool = pool.idle_timeout(None).max_lifetime(None);
         let pool = pool.connect_lazy_with(options.clone());
         Self {
             pool,

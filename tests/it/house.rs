@@ -262,6 +262,32 @@ fn a_statement_has_no_name_and_a_transaction_no_gap() {
 }
 
 #[test]
+fn no_pool_has_a_task_that_may_spin_for_ever() {
+    // See Database::from_parts: sqlx begins that task where one of the two is set, and both are
+    // by default.
+    for path in ["src/pg/connect.rs", "src/rollout/journal/sqlite.rs"] {
+        let text = std::fs::read_to_string(package().join(path)).expect("a source");
+        for unset in [".idle_timeout(None)", ".max_lifetime(None)"] {
+            assert!(text.contains(unset), "{path}: a pool without {unset}");
+        }
+    }
+    none(
+        "a pool made elsewhere",
+        sources("src")
+            .iter()
+            .filter(|s| !["src/pg/connect.rs", "src/rollout/journal/sqlite.rs"].contains(&&*s.path))
+            .flat_map(|s| s.lines_with(&["PoolOptions::", "Pool::connect"])),
+    );
+    let database = dbctl::pg::Database::from_url("the test", "postgres://nobody@127.0.0.1/none");
+    let database = database.expect("a URL");
+    let options = database.pool().options();
+    assert_eq!(
+        (options.get_idle_timeout(), options.get_max_lifetime()),
+        (None, None)
+    );
+}
+
+#[test]
 fn only_main_ends_the_process() {
     none(
         "ending the process anywhere",

@@ -112,8 +112,11 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(5));
+        // Without these two a task of the pool may spin for ever: see Database::from_parts.
         let pool = SqlitePoolOptions::new()
             .max_connections(2)
+            .idle_timeout(None)
+            .max_lifetime(None)
             .connect_lazy_with(options);
         let journal = Self {
             pool,

@@ -188,6 +188,7 @@ fn one(runbook: &str, random: &mut StdRng, most: usize, until: Instant, table: &
         .into_iter()
         .map(|b| format!("run {run} ({plot:?}): {b}"));
     table.broken.extend(of_run);
+    println!("run {run} ({plot:?}) {end}; its scene is cleared away");
 }
 
 /// A rollout and what happens to it.
