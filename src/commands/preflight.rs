@@ -11,7 +11,7 @@ use crate::error::{Exit, Result};
 use crate::pg::Database;
 use crate::pg::scratch::Choice;
 use crate::runtime::toggles::Modes;
-use crate::ui::{Report, Screen, Tone};
+use crate::ui::{Explain, Report, Screen, Tone, printable};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -81,19 +81,8 @@ impl Report for Checked {
 
     fn human(&self, out: &mut Screen) -> fmt::Result {
         let line = format!("{} · {}", self.env, self.database);
-        writeln!(out, "{}", out.tone(Tone::Strong, line))?;
-        for check in &self.checks {
-            writeln!(out, "  {} {}", out.mark(check.verdict), check.name)?;
-            out.wrapped(6, &check.summary)?;
-            if check.verdict != Verdict::Pass {
-                for seen in &check.evidence {
-                    out.wrapped(8, &format!("{}: {}", seen.what, seen.seen))?;
-                }
-                if let Some(next) = &check.next {
-                    out.wrapped(6, &format!("next: {next}"))?;
-                }
-            }
-        }
+        writeln!(out, "{}", out.tone(Tone::Strong, printable(&line)))?;
+        out.checks(&self.checks, Explain::All)?;
         let hold = self
             .checks
             .iter()

@@ -8,7 +8,7 @@ use crate::check::smoke::{Check, Smoke};
 use crate::check::{CheckResult, Verdict};
 use crate::error::{Exit, Result};
 use crate::pg::Database;
-use crate::ui::{Report, Screen, Tone};
+use crate::ui::{Explain, Report, Screen, Tone, printable};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -64,36 +64,11 @@ impl Report for Smoked {
     const SCHEMA: &'static str = "dbctl.smoke/1";
 
     fn human(&self, out: &mut Screen) -> fmt::Result {
-        let mut subject = None;
-        let mut advised = None;
-        for check in &self.checks {
-            if subject != Some(&check.subject) {
-                subject = Some(&check.subject);
-                advised = None;
-                let line = format!("{} · {}", self.env, check.subject);
-                writeln!(out, "{}", out.tone(Tone::Strong, line))?;
-            }
-            let mark = out.mark(check.verdict);
-            let ms = check.duration.as_secs_f64() * 1000.0;
-            let took = out.tone(Tone::Quiet, format_args!("{ms:>7.0} ms"));
-            writeln!(
-                out,
-                "  {mark} {:<15} {:<12} {took}",
-                check.name, check.verdict
-            )?;
-            if check.verdict != Verdict::Pass {
-                out.wrapped(6, &check.summary)?;
-                // One exchange alone says no more than the summary.
-                for seen in check.evidence.iter().filter(|_| check.evidence.len() > 1) {
-                    writeln!(out, "        {} → {}", seen.what, seen.seen)?;
-                }
-                if check.next != advised
-                    && let Some(next) = &check.next
-                {
-                    out.wrapped(6, &format!("next: {next}"))?;
-                    advised.clone_from(&check.next);
-                }
-            }
+        for of_target in self.checks.chunk_by(|a, b| a.subject == b.subject) {
+            let subject = of_target.first().map_or("", |c| c.subject.as_str());
+            let line = printable(&format!("{} · {subject}", self.env));
+            writeln!(out, "{}", out.tone(Tone::Strong, line))?;
+            out.checks(of_target, Explain::Others)?;
         }
         let count = |v: Verdict| self.checks.iter().filter(|c| c.verdict == v).count();
         write!(

@@ -6,11 +6,11 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Context;
+use crate::check::Verdict;
 use crate::check::queries::{self, Options, QueryResult};
-use crate::check::{CheckResult, Verdict};
 use crate::error::{Exit, Problem, Result};
 use crate::runbook::model::{Query, Runbook};
-use crate::ui::{Report, Screen, Tone, printable, table};
+use crate::ui::{Explain, Report, Screen, printable, table};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -135,7 +135,7 @@ impl Report for Verified {
 
     fn human(&self, out: &mut Screen) -> fmt::Result {
         for query in &self.queries {
-            headline(out, &query.check)?;
+            out.checks(std::slice::from_ref(&query.check), Explain::All)?;
             if !query.columns.is_empty() {
                 rows(out, query)?;
             }
@@ -158,36 +158,23 @@ impl Report for Verified {
     }
 }
 
-fn headline(out: &mut Screen, check: &CheckResult) -> fmt::Result {
-    let mark = out.mark(check.verdict);
-    let name = out.tone(Tone::Strong, &check.name);
-    writeln!(out, "{mark} {name}  {}", check.verdict)?;
-    out.wrapped(2, &printable(&check.summary))?;
-    if check.verdict != Verdict::Pass && check.evidence.len() > 1 {
-        for seen in &check.evidence {
-            out.wrapped(4, &printable(&format!("{} → {}", seen.what, seen.seen)))?;
-        }
-    }
-    if let Some(next) = &check.next {
-        out.wrapped(2, &printable(&format!("next: {next}")))?;
-    }
-    Ok(())
-}
+/// How far the rows stand in, under the query that they are of.
+const INDENT: usize = 6;
 
 fn rows(out: &mut Screen, query: &QueryResult) -> fmt::Result {
     let header: Vec<String> = query.columns.iter().map(|c| printable(&c.name)).collect();
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     let cell = |value: &Option<String>| value.clone().unwrap_or_else(|| "NULL".into());
     let rows = query.rows.iter().map(|row| row.iter().map(cell));
-    // Two columns go to the indentation.
-    let narrower = Screen::new(false, out.width() - 2);
+    // These columns go to the indentation.
+    let narrower = Screen::new(false, out.width() - INDENT);
     let text = table(&narrower, &header, rows);
     writeln!(out)?;
     for line in text.lines() {
-        writeln!(out, "  {line}")?;
+        writeln!(out, "{:INDENT$}{line}", "")?;
     }
     if query.truncated {
-        writeln!(out, "  … and more; --max-rows shows them")?;
+        writeln!(out, "{:INDENT$}… and more; --max-rows shows them", "")?;
     }
     Ok(())
 }

@@ -2,11 +2,13 @@
 //! understood without colour, at 80 columns.
 
 mod amounts;
+mod checks;
 mod lines;
 mod progress;
 mod prompt;
 mod report_page;
 mod table;
+mod times;
 
 use std::fmt::{self, Write as _};
 use std::io::{IsTerminal, Write as _};
@@ -17,10 +19,12 @@ use crate::check::Verdict;
 use crate::error::{Problem, Result};
 use crate::settings::{ColorChoice, Format, Settings};
 
+pub use checks::Explain;
 pub use progress::{BakeView, Seen, Watched};
 pub use prompt::{Answer, Confirmed};
 pub use report_page::report_page;
 pub use table::{middle, printable, table};
+pub use times::{clock_time, in_column, moment};
 
 /// Something that a command answers with: for programs through [`Serialize`], for people through
 /// [`Report::human`].
@@ -462,14 +466,6 @@ fn terminal_width() -> Option<usize> {
     use indicatif::TermLike as _;
     let term = dialoguer::console::Term::stdout();
     term.is_term().then(|| usize::from(term.width()))
-}
-
-/// A time of day in UTC with milliseconds, from milliseconds since 1970.
-pub fn clock_time(ms: u64) -> String {
-    let at = i64::try_from(ms)
-        .ok()
-        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    at.map_or_else(|| "?".into(), |at| at.strftime("%H:%M:%S%.3f").to_string())
 }
 
 /// A duration as people say it: `18m 40s`, `2.5s`.

@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use textwrap::core::display_width;
 
 use super::amounts::amount;
+use super::checks::VERDICT;
 use super::{Screen, Tone, Ui, duration, middle, printable};
 use crate::check::Verdict;
 use crate::rollout::report::Unit;
@@ -19,8 +20,6 @@ const LINE_EVERY: Duration = Duration::from_secs(60);
 const REMEMBERED: usize = 60;
 /// Below so many columns the number of samples is left out.
 const ROOMY: usize = 76;
-/// Columns of a verdict with its mark: `? inconclusive`.
-const VERDICT: usize = 14;
 
 /// A gate as the view knows it from the plan.
 #[derive(Debug, Clone)]
@@ -154,7 +153,7 @@ impl BakeView {
             }
             let before = line.last.as_ref().map(word);
             if !self.redraws && before != Some(word(&seen)) {
-                let text = format!("gate  {}: {}: {}", seen.gate, word(&seen), seen.why);
+                let text = format!("gate {}: {}: {}", seen.gate, word(&seen), seen.why);
                 self.ui.status(printable(&text));
             }
             line.last = Some(seen);

@@ -21,6 +21,7 @@ mod journal_driven;
 mod journal_postgres;
 mod keys;
 mod log;
+mod looks;
 mod machine;
 mod metrics;
 mod migrate;

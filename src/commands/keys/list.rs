@@ -7,7 +7,7 @@ use super::database;
 use crate::commands::Context;
 use crate::error::{Exit, Result};
 use crate::keys::{self, KeyVersion};
-use crate::ui::{Report, Screen, table};
+use crate::ui::{Report, Screen, in_column, middle, table};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  dbctl keys list --env production")]
@@ -35,12 +35,12 @@ impl Report for List {
                 v.version.to_string(),
                 v.state.to_string(),
                 v.algorithm.to_string(),
-                v.valid_from.strftime("%Y-%m-%d %H:%M").to_string(),
+                in_column(v.valid_from),
                 // Enough to tell them apart; JSON has it whole.
-                v.kid.chars().take(11).collect::<String>() + "…",
-                v.kek_id.clone().map_or("public half only".into(), |kek| {
-                    kek.chars().take(12).collect::<String>() + "…"
-                }),
+                middle(&v.kid, 12),
+                v.kek_id
+                    .as_deref()
+                    .map_or_else(|| "public half only".into(), |kek| middle(kek, 12)),
             ]
         });
         let header = [

@@ -7,7 +7,7 @@ use super::SourceArgs;
 use crate::commands::Context;
 use crate::error::{Exit, Result};
 use crate::migrate::{self, State, Status};
-use crate::ui::{Report, Screen, table};
+use crate::ui::{Report, Screen, Tone, in_column, printable, table};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -37,7 +37,8 @@ impl Report for Listed {
     const SCHEMA: &'static str = "dbctl.migrate.list/1";
 
     fn human(&self, out: &mut Screen) -> fmt::Result {
-        writeln!(out, "{} · {}", self.database, self.source)?;
+        let line = format!("{} · {}", self.database, self.source);
+        writeln!(out, "{}", out.tone(Tone::Strong, printable(&line)))?;
         let rows = self.status.entries.iter().map(|e| {
             let state = match e.state {
                 State::Pending if e.out_of_order => "pending, out of order".to_owned(),
@@ -47,13 +48,7 @@ impl Report for Listed {
                 e.version.to_string(),
                 e.name.clone(),
                 state,
-                // To the second: the rest is noise to a person.
-                e.applied_on.as_deref().map_or_else(String::new, |t| {
-                    t.split(['.', 'Z', '+'])
-                        .next()
-                        .unwrap_or(t)
-                        .replace('T', " ")
-                }),
+                e.applied_on.as_deref().map_or_else(String::new, applied),
             ]
         });
         let header = ["version", "name", "state", "applied (UTC)"];
@@ -70,6 +65,12 @@ impl Report for Listed {
             None => Ok(()),
         }
     }
+}
+
+/// A time as the history has it; what cannot be read as one is shown as it is.
+fn applied(on: &str) -> String {
+    on.parse::<jiff::Timestamp>()
+        .map_or_else(|_| on.to_owned(), in_column)
 }
 
 impl Listed {

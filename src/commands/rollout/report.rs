@@ -14,7 +14,7 @@ use crate::rollout::engine::now_ms;
 use crate::rollout::journal::import;
 use crate::rollout::report::{Collector, RunReport};
 use crate::settings::Format;
-use crate::ui::{Report, Screen, Tone, clock_time, printable, report_page};
+use crate::ui::{Report, Screen, Tone, moment, printable, report_page};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -123,8 +123,8 @@ impl Report for Reported {
         out.hanging("", &head)?;
         out.wrapped(2, &printable(&report.sentence))?;
         if report.open {
-            let at = clock_time(report.made_at_ms);
-            out.wrapped(2, &format!("as of {at}; the run may go on"))?;
+            let last = moment(report.last_event_ms);
+            out.wrapped(2, &format!("last event {last}; the run may go on"))?;
         }
         writeln!(out, "journal head {}", report.journal.head)?;
         match &self.file {

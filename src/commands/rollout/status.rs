@@ -14,7 +14,7 @@ use crate::rollout::machine::{Note, Part, Progress, State, Status, StepState};
 use crate::rollout::spool::unmerged;
 use crate::runbook::model::StepKind;
 use crate::runbook::plan::{Plan, Planned};
-use crate::ui::{Report, Screen, Tone, clock_time, duration, printable};
+use crate::ui::{Report, Screen, Tone, clock_time, duration, middle, moment, printable};
 
 #[derive(Debug, Default, Args)]
 #[command(after_help = "\
@@ -147,8 +147,8 @@ impl Report for StatusReport {
         let holder = self.holder.as_deref().unwrap_or("nobody");
         let facts = format!(
             "driven by {holder} · plan {} · last event {}",
-            &self.plan[..12],
-            clock_time(self.last_event_ms)
+            middle(&self.plan, 12),
+            moment(self.last_event_ms)
         );
         out.wrapped(2, &printable(&facts))?;
         let explains = match self.status {
@@ -176,7 +176,7 @@ impl Report for StatusReport {
         }
         self.bake(out)?;
         if let Some(Note { by, text, at_ms }) = &self.note {
-            let note = format!("note by {by} at {}: {text}", clock_time(*at_ms));
+            let note = format!("note by {by} at {}: {text}", moment(*at_ms));
             writeln!(out)?;
             out.wrapped(2, &printable(&note))?;
         }

@@ -233,7 +233,7 @@ pub fn verify(run: &RunId, rows: impl IntoIterator<Item = Row>) -> Result<Vec<En
 }
 
 /// Checks the rows that follow `head` and parses them.
-pub(super) fn verify_after(
+fn verify_after(
     run: &RunId,
     mut head: Head,
     rows: impl IntoIterator<Item = Row>,

@@ -1,12 +1,16 @@
 //! Reading a run: whole, or from its newest checkpoint on.
 
+use std::collections::VecDeque;
+
 use super::Journal;
 use super::chain::{self, Broken, CHECKPOINT_EVERY, Entry, Head, RunId};
-use crate::error::{Exit, Problem, Result};
+use crate::error::{Doing as _, Exit, Problem, Result};
 use crate::rollout::machine::Event;
 
 /// How many entries are held at a time by whoever goes through all of them.
 const PART: u64 = 1024;
+/// How many parts are read ahead.
+const AHEAD: usize = 3;
 
 /// As much of a run's journal as it takes to know the run.
 #[derive(Debug)]
@@ -25,23 +29,37 @@ impl Journal {
     }
 
     /// Goes through a run's entries from the first to the newest that is there at the beginning,
-    /// with the chain checked, and holds only a part of them at a time.
+    /// with the chain checked. Only a few parts of it are held at a time; while one is gone through,
+    /// those behind it are read.
     pub async fn walk(&self, run: &RunId, mut each: impl FnMut(Entry) -> Result<()>) -> Result<()> {
         let newest = self.newest(run).await?;
         let mut head = Head::EMPTY;
+        let mut asked = 0;
+        let mut coming = VecDeque::new();
         while head.seq < newest {
-            let to = newest.min(head.seq + PART);
-            let rows = self.rows(run, head.seq + 1, to).await?;
-            let entries =
-                chain::verify_after(run, head, rows).map_err(|broken| self.broken(run, &broken))?;
-            match entries.last() {
-                Some(last) if last.record.seq == to => head = last.head(),
-                Some(_) | None => {
-                    let seq = entries.last().map_or(head.seq, |last| last.record.seq) + 1;
-                    let why = "it is missing".into();
-                    return Err(self.broken(run, &Broken { seq, why }));
-                }
+            while coming.len() < AHEAD && asked < newest {
+                let (journal, run, from) = (self.clone(), run.clone(), asked + 1);
+                asked = newest.min(asked + PART);
+                let to = asked;
+                let part = tokio::spawn(async move { journal.part(&run, from, to).await });
+                coming.push_back((to, part));
             }
+            let Some((to, part)) = coming.pop_front() else {
+                break;
+            };
+            let entries = part.await.doing(Exit::Failed, "reading the journal")??;
+            let broken = |seq: u64, why: &str| {
+                let why = why.to_owned();
+                Err(self.broken(run, &Broken { seq, why }))
+            };
+            if entries.first().is_some_and(|first| first.prev != head.hash) {
+                return broken(head.seq + 1, "it does not follow the one before it");
+            }
+            let last = entries.last().map_or(head, Entry::head);
+            if last.seq != to {
+                return broken(last.seq + 1, "it is missing");
+            }
+            head = last;
             entries.into_iter().try_for_each(&mut each)?;
         }
         Ok(())

@@ -44,7 +44,7 @@ fn a_query_that_writes_is_refused_and_nothing_is_changed() {
         std::fs::write(bench.path().join("checks.md"), one(sql, "")).expect("a document");
         let seen = bench.verify(&[]);
         assert_eq!(seen.code, 4, "{sql}: {}{}", seen.stdout, seen.stderr);
-        assert!(seen.stdout.contains("  error"), "{sql}: {}", seen.stdout);
+        assert!(seen.stdout.contains("  ! error"), "{sql}: {}", seen.stdout);
     }
     // An expectation is a query as well.
     let document = one("SELECT 1 AS n", "each_row = \"scribble() = 2\"");
