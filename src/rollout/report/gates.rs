@@ -209,6 +209,7 @@ impl Watched {
             unit: unit(&gate.measure),
             thresholds: thresholds(&gate),
             margin: gate.margin,
+            muted: gate.muted,
             id: gate.id,
             heading: short(&gate.heading, TEXT),
             query: self.query,

@@ -267,6 +267,8 @@ pub struct GateFacts {
     pub thresholds: Vec<Threshold>,
     /// How much worse than the others it may be.
     pub margin: Option<f64>,
+    /// Measured and shown; decides nothing.
+    pub muted: bool,
     pub counts: Counts,
     pub last: Option<LastReading>,
     /// The first reading that was no pass and no warming up.

@@ -84,6 +84,7 @@ fn gate_of(page: &Page, bake: &BakeFacts, gate: &GateFacts) -> Markup {
             figcaption {
                 strong { (gate.id) }
                 @if gate.heading != gate.id { " · " (gate.heading) }
+                @if gate.muted { " · muted: it is measured and decides nothing" }
                 br;
                 span.query { (gate.query) }
                 @for threshold in &gate.thresholds {
