@@ -58,7 +58,8 @@ fn compare(margin: f64, so_far: &SoFar, added: Option<Arms>) -> Comparison {
         let z = normal_quantile(1.0 - risk);
         newcombe(baking.bad, baking.total, others.bad, others.total, z)
     });
-    let harm = evidence_of_harm(baking.bad, baking.bad + others.bad, totals.expected);
+    let (bad_baking, bad) = totals.weighed();
+    let harm = evidence_of_harm(bad_baking, bad, totals.expected);
     let alarm = alarm(so_far.gates);
     Comparison {
         margin,

@@ -8,6 +8,7 @@
 //! by a test that may be asked at every look.
 
 mod judge;
+mod needed;
 mod trigger;
 mod words;
 
@@ -20,6 +21,7 @@ use super::statistics::Bounds;
 pub use crate::runbook::model::{Condition, Thresholds};
 use crate::runbook::model::{Gate, Measure, Trigger};
 pub use judge::judge;
+pub use needed::{Required, required, required_in_words};
 pub use trigger::judge_trigger;
 
 /// The share of the window that must have been observed before a gate can pass.
@@ -101,6 +103,9 @@ pub struct Totals {
     /// How many of the bad ones would be the baking targets' if these were as good as the others:
     /// each look's by that look's share of the traffic.
     pub expected: f64,
+    /// The part that is not in `expected` yet: the two arms are not always counted at the same
+    /// look, so what was counted waits until there is something of both.
+    pub open: Arms,
 }
 
 /// What the bake's earlier looks came to, as far as a gate needs it.
@@ -167,27 +172,42 @@ impl Counted {
     }
 }
 
-impl Totals {
-    /// With what one more look counted.
-    pub fn with(self, added: Arms) -> Self {
+impl Arms {
+    fn and(self, other: Self) -> Self {
         let sum = |a: Counted, b: Counted| Counted {
             bad: a.bad + b.bad,
             total: a.total + b.total,
         };
-        let requests = added.baking.total + added.others.total;
-        let bad = added.baking.bad + added.others.bad;
-        let share = if requests > 0.0 {
-            added.baking.total / requests
-        } else {
-            0.0
-        };
         Self {
-            arms: Arms {
-                baking: sum(self.arms.baking, added.baking),
-                others: sum(self.arms.others, added.others),
-            },
-            expected: self.expected + bad * share,
+            baking: sum(self.baking, other.baking),
+            others: sum(self.others, other.others),
         }
+    }
+}
+
+impl Totals {
+    /// With what one more look counted.
+    #[must_use]
+    pub fn with(self, added: Arms) -> Self {
+        let arms = self.arms.and(added);
+        let open = self.open.and(added);
+        if open.baking.total <= 0.0 || open.others.total <= 0.0 {
+            return Self { arms, open, ..self };
+        }
+        let bad = open.baking.bad + open.others.bad;
+        let share = open.baking.total / (open.baking.total + open.others.total);
+        Self {
+            arms,
+            expected: self.expected + bad * share,
+            open: Arms::default(),
+        }
+    }
+
+    /// The bad requests of the baking targets and of both arms that `expected` is about.
+    pub(super) fn weighed(&self) -> (f64, f64) {
+        let baking = self.arms.baking.bad - self.open.baking.bad;
+        let others = self.arms.others.bad - self.open.others.bad;
+        (baking, baking + others)
     }
 }
 

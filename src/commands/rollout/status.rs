@@ -10,7 +10,7 @@ use crate::commands::Context;
 use crate::error::{Exit, Result};
 use crate::rollout::engine::{Known, recall};
 use crate::rollout::journal::RunId;
-use crate::rollout::machine::{Note, Part, Progress, State, Status, StepState};
+use crate::rollout::machine::{Certainty, Note, Part, Progress, State, Status, StepState};
 use crate::rollout::spool::unmerged;
 use crate::runbook::model::StepKind;
 use crate::runbook::plan::{Plan, Planned};
@@ -219,13 +219,14 @@ impl StatusReport {
             duration: needed, ..
         } = &self.planned.forward[bake.step].step.kind
         {
-            let observed = std::time::Duration::from_millis(bake.observed_ms);
-            writeln!(
-                out,
-                "\n  bake: {} observed of {}",
-                duration(observed),
-                duration(*needed)
-            )?;
+            let time = |ms| duration(std::time::Duration::from_millis(ms));
+            let (observed, full) = (time(bake.observed_ms), duration(*needed));
+            let extended = |c: Certainty| matches!(c, Certainty::Extended | Certainty::Held);
+            let more = match bake.gates.iter().any(|g| extended(g.certainty)) {
+                true => format!(", not certain by then: extended to {}", time(bake.until_ms)),
+                false => String::new(),
+            };
+            writeln!(out, "\n  bake: {observed} observed of {full}{more}")?;
         }
         Ok(())
     }

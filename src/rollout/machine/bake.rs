@@ -48,6 +48,9 @@ pub struct Totals {
     /// How many of the bad ones would have fallen on the baking targets if these were as good as
     /// the others: each look's bad ones by that look's share of the traffic, in millionths.
     pub expected_micro: u64,
+    /// What is not in there yet: the two arms are not always counted at the same look, so what
+    /// was counted waits until there is something of both.
+    pub open: Arms,
 }
 
 /// Whether it was shown that the baking targets are not worse than the others.
@@ -274,20 +277,30 @@ impl Reading {
 
 impl Totals {
     /// Adds what one look counted.
-    pub fn add(&mut self, arms: Arms) {
+    pub fn add(&mut self, added: Arms) {
+        self.arms.add(added);
+        self.open.add(added);
+        let Arms { baking, others } = self.open;
+        if baking.total == 0 || others.total == 0 {
+            return;
+        }
+        let bad = u128::from(baking.bad) + u128::from(others.bad);
+        let requests = u128::from(baking.total) + u128::from(others.total);
+        // Rounded up: it makes the baking targets look better, never worse.
+        let share = (bad * u128::from(baking.total) * 1_000_000).div_ceil(requests);
+        let share = u64::try_from(share).unwrap_or(u64::MAX);
+        self.expected_micro = self.expected_micro.saturating_add(share);
+        self.open = Arms::default();
+    }
+}
+
+impl Arms {
+    fn add(&mut self, of: Arms) {
         let sum = |to: &mut Counted, of: Counted| {
             to.bad = to.bad.saturating_add(of.bad);
             to.total = to.total.saturating_add(of.total);
         };
-        sum(&mut self.arms.baking, arms.baking);
-        sum(&mut self.arms.others, arms.others);
-        let bad = u128::from(arms.baking.bad) + u128::from(arms.others.bad);
-        let requests = u128::from(arms.baking.total) + u128::from(arms.others.total);
-        if requests > 0 {
-            // Rounded up: it makes the baking targets look better, never worse.
-            let share = (bad * u128::from(arms.baking.total) * 1_000_000).div_ceil(requests);
-            let share = u64::try_from(share).unwrap_or(u64::MAX);
-            self.expected_micro = self.expected_micro.saturating_add(share);
-        }
+        sum(&mut self.baking, of.baking);
+        sum(&mut self.others, of.others);
     }
 }

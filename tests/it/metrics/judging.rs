@@ -1,7 +1,10 @@
 //! Gates and triggers.
 
 use dbctl::check::Verdict;
-use dbctl::check::gates::{Deciding, GateReading, SoFar, TriggerState};
+use dbctl::check::gates::{
+    Arms, Counted, Deciding, GateReading, SoFar, Totals, TriggerState, required, required_in_words,
+};
+use dbctl::check::metrics::Measurement;
 use dbctl::runbook::model::{Gate, Measure, OnTrigger, Thresholds};
 use jiff::Timestamp;
 
@@ -234,6 +237,54 @@ async fn latency_is_compared_as_the_share_beyond_the_bound_of_a_bucket() {
         "{}",
         none.why
     );
+}
+
+#[test]
+fn what_a_margin_needs_is_told_with_how_long_it_takes() {
+    let gate = gate(errors(), 0.01, Some(0.002));
+    let needed = required(&gate, 2.0, 1).expect("it has a margin");
+    // z² (1 - δ) / δ without any bad request; the formula for two proportions at 1 %.
+    assert_eq!((needed.at_best, needed.at_limit), (1351.0, 22_953.0));
+    assert_eq!(
+        required(&super::scene::gate(errors(), 0.01, None), 2.0, 1),
+        None
+    );
+    let scene = Scene::new(&errors());
+    let mut arms = ["a", "b"].map(|t| scene.measure_on(&errors(), &[t], 10));
+    let bake = std::time::Duration::from_secs(1800);
+    let words = |arms: &[Measurement; 2]| {
+        required_in_words(&gate, (&arms[0], &arms[1]), 1, bake).expect("a margin")
+    };
+    assert!(words(&arms).ends_with("time N/A: no traffic in both arms now"));
+    for (arm, samples) in arms.iter_mut().zip([100.0, 200.0]) {
+        (arm.samples, arm.observed_ms) = (Some(samples), 10_000);
+    }
+    assert_eq!(
+        words(&arms),
+        "the margin needs about 1351 requests to the baking targets if none is bad, 22953 if 1 % \
+         are; at 10.0 a second that takes 3m to 39m; the bake and its extension may be too short \
+         for the second"
+    );
+}
+
+#[tokio::test]
+async fn arms_that_are_counted_at_different_looks_are_weighed_together() {
+    let counted = |bad, total| Counted { bad, total };
+    let mut totals = Totals::default();
+    for _ in 0..10 {
+        totals = totals.with(Arms {
+            baking: counted(2.0, 100.0),
+            others: counted(0.0, 0.0),
+        });
+        totals = totals.with(Arms {
+            baking: counted(0.0, 0.0),
+            others: counted(1.0, 300.0),
+        });
+    }
+    assert_eq!(totals.arms.baking, counted(20.0, 1000.0));
+    assert_eq!(totals.open, Arms::default());
+    // 30 bad ones, a quarter of the traffic.
+    assert!((totals.expected - 7.5).abs() < 1e-9, "{totals:?}");
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ fn a_bake_is_judged_by_what_prometheus_scraped_and_by_queries_of_its_own() {
     });
     // The query as it was sent, with the canary's own label in it.
     let sent = format!("{}\\\",outcome", address.replace('.', "\\\\\\\\."));
-    for said in ["newcombe", "\"hits\"", "\"samples\"", &sent] {
+    for said in ["\"shown\":true", "\"hits\"", "\"samples\"", &sent] {
         assert!(log.stdout.contains(said), "{said}: {}", log.stdout);
     }
 }

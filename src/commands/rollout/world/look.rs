@@ -105,6 +105,10 @@ fn so_far(bake: &Baking, (index, gate): (usize, &Gate), now: Timestamp) -> SoFar
         bad: count_of(c.bad),
         total: count_of(c.total),
     };
+    let both = |arms: Arms| gates::Arms {
+        baking: counted(arms.baking),
+        others: counted(arms.others),
+    };
     SoFar {
         // A moment later: the sample that the last look was about lies in the same millisecond
         // or before.
@@ -114,11 +118,9 @@ fn so_far(bake: &Baking, (index, gate): (usize, &Gate), now: Timestamp) -> SoFar
             .and_then(|ms| i64::try_from(ms + 1).ok())
             .and_then(|ms| Timestamp::from_millisecond(ms).ok()),
         totals: gates::Totals {
-            arms: gates::Arms {
-                baking: counted(count.totals.arms.baking),
-                others: counted(count.totals.arms.others),
-            },
+            arms: both(count.totals.arms),
             expected: count_of(count.totals.expected_micro) / 1e6,
+            open: both(count.totals.open),
         },
         state: match count.certainty {
             Certainty::Shown => Deciding::Shown,

@@ -1,17 +1,23 @@
 //! Looking, before a run, at what its gates and triggers measure.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::Live;
 use super::foresee::{Ahead, Changes, Foreseen, Looked, Now};
 use super::look::arms;
 use super::sources::{of_gate, of_trigger};
-use crate::check::metrics::{EVERYTHING, ask_once};
+use crate::check::gates::required_in_words;
+use crate::check::metrics::{EVERYTHING, Span, ask_once};
 use crate::check::{CheckResult, Verdict};
 use crate::error::{Problem, Result};
-use crate::runbook::model::{Gate, StepKind};
+use crate::runbook::model::{Gate, Measure, StepKind};
 use crate::runbook::plan::{Plan, Planned};
 use crate::settings::Environment;
+
+/// The time over which a dry run counts requests.
+const BETWEEN_SAMPLES: Duration = Duration::from_secs(2);
 
 /// What was seen: of the targets themselves, and of what is measured there.
 struct Seen {
@@ -47,13 +53,73 @@ impl Live {
         let before = before.unwrap_or_else(|| planned.step.id.clone());
         let why = "the metrics of every target can be read";
         let telling = |l: &Looked| l.not_before.is_some() || l.result.summary != EVERYTHING;
+        let needed = self.traffic_needed(plan, planned).await?;
+        let needed = needed.into_iter().map(|r| Looked::new(r, None));
         Ok(Foreseen {
             checks: checks
                 .into_iter()
                 .filter(|l| l.result.name != "metrics" && telling(l))
+                .chain(needed)
                 .collect(),
             ..Foreseen::new(Now::NotKnown { before }, why)
         })
+    }
+
+    /// How much traffic each margin of a bake needs, and how long that takes with what there is
+    /// now.
+    async fn traffic_needed(&self, plan: &Plan, bake: &Planned) -> Result<Vec<CheckResult>> {
+        let (on, others) = arms(plan, bake);
+        let compared = |g: &&Gate| g.margin.is_some() && !g.muted && !others.is_empty();
+        let gates: Vec<&Gate> = gates(plan, bake).filter(compared).collect();
+        let StepKind::Bake {
+            duration, extend, ..
+        } = &bake.step.kind
+        else {
+            return Ok(Vec::new());
+        };
+        if gates.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (mut watch, asker) = self.watch_over(plan)?;
+        watch.sample(Timestamp::now()).await;
+        tokio::time::sleep(BETWEEN_SAMPLES).await;
+        let now = Timestamp::now();
+        watch.sample(now).await;
+        let decisions = if extend.is_zero() { 1 } else { 2 };
+        let mut told = Vec::new();
+        for gate in gates {
+            for targets in [&on, &others] {
+                if let Some(question) = of_gate(gate, targets) {
+                    let said = asker.ask(&question, now).await;
+                    let sent = asker.sent(&question);
+                    watch.hear(question, sent, now, said);
+                }
+            }
+            let span = Span {
+                window: gate.window,
+                interval: gate.interval.max(BETWEEN_SAMPLES),
+                this_process: true,
+            };
+            let mut rates = [&on, &others].map(|t| watch.measure(&gate.measure, t, span, now));
+            if matches!(gate.measure, Measure::Asked(_)) {
+                // Its counts are of a whole window, whenever it was asked first.
+                let window = u64::try_from(gate.window.as_millis()).unwrap_or(u64::MAX);
+                rates.iter_mut().for_each(|m| m.observed_ms = window);
+            }
+            let [baking, there] = &rates;
+            let longest = *duration + *extend;
+            let words = required_in_words(gate, (baking, there), decisions, longest);
+            told.extend(words.map(|summary| CheckResult {
+                name: gate.id.clone(),
+                subject: String::new(),
+                verdict: Verdict::Pass,
+                summary,
+                next: None,
+                evidence: Vec::new(),
+                duration: Duration::ZERO,
+            }));
+        }
+        Ok(told)
     }
 
     /// Refuses a run that could not be watched: every provider is asked, and every query run once.
@@ -150,6 +216,6 @@ fn unreadable(env: &str, why: String) -> CheckResult {
         summary: why,
         next: None,
         evidence: Vec::new(),
-        duration: std::time::Duration::ZERO,
+        duration: Duration::ZERO,
     }
 }
