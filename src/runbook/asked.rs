@@ -7,11 +7,11 @@ use serde_json_path::JsonPath;
 
 use super::fields::{Argv, Fields, Placed};
 use super::mistakes::{Mistakes, suggestion};
-use super::model::{Asked, Wanted};
+use super::model::{Asked, Log, Wanted};
 use super::sql;
 
 /// The providers, by the key of `measure`.
-pub const PROVIDERS: [&str; 4] = ["prometheus", "sql", "command", "http"];
+pub const PROVIDERS: [&str; 5] = ["prometheus", "sql", "command", "http", "log"];
 
 /// What may stand in `{{…}}`: the targets that are judged, and the window.
 pub const PLACEHOLDERS: [&str; 2] = ["targets", "window"];
@@ -64,6 +64,7 @@ impl Asked {
             // A program learns them from its environment.
             Asked::Command { .. } => true,
             Asked::Http { url, .. } => names_targets(url),
+            Asked::Log(_) => false,
         }
     }
 
@@ -73,7 +74,7 @@ impl Asked {
             Asked::Prometheus(wanted) | Asked::Sql { wanted, .. } => {
                 matches!(wanted, Wanted::Share { .. })
             }
-            Asked::Command { .. } | Asked::Http { .. } => false,
+            Asked::Command { .. } | Asked::Http { .. } | Asked::Log(_) => false,
         }
     }
 }
@@ -118,6 +119,7 @@ pub fn read(provider: &str, inner: &mut Fields, mistakes: &mut Mistakes) -> Opti
                 timeout,
             })
         }
+        "log" => log(inner, mistakes).map(Asked::Log),
         _ => {
             let url = inner.need::<String>("url", "\"http://stats.internal/auth\"", mistakes);
             let path = inner.need::<String>("path", "\"$.errors\"", mistakes);
@@ -137,6 +139,47 @@ pub fn read(provider: &str, inner: &mut Fields, mistakes: &mut Mistakes) -> Opti
             })
         }
     }
+}
+
+/// `file` or `run`, and `pattern`.
+fn log(inner: &mut Fields, mistakes: &mut Mistakes) -> Option<Log> {
+    let pattern = inner.need::<String>("pattern", "\"nonce reservation failed\"", mistakes);
+    let from = match (inner.has("file"), inner.has("run")) {
+        (true, true) => {
+            let cause = "a `file` stands beside `run`";
+            mistakes.add(
+                inner.span(),
+                cause,
+                "both",
+                "a log is a file or what a program writes",
+            );
+            return None;
+        }
+        (_, false) => Ok(inner.need::<String>("file", "\"/var/log/auth.log\"", mistakes)),
+        (false, true) => Err(inner.get::<Argv>("run", mistakes)),
+    };
+    let pattern = pattern?;
+    if let Err(e) = regex::Regex::new(&pattern.value) {
+        let cause = format!("`pattern` is not a regular expression: {e}");
+        mistakes.add(
+            pattern.span,
+            cause,
+            "here",
+            "write \\\\. for a dot, in '…' only \\.",
+        );
+        return None;
+    }
+    let pattern = pattern.value;
+    Some(match from {
+        Ok(file) => Log::File {
+            file: file?.value,
+            pattern,
+        },
+        Err(run) => Log::Program {
+            run: run?.value.0,
+            pattern,
+        },
+    })
 }
 
 /// `query`, or `bad` and `total`.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::model::{
-    Asked, Comparison, Condition, Expect, Gate, Measure, OnTrigger, Proof, StepKind, Thresholds,
-    Trigger, Wanted,
+    Asked, Comparison, Condition, Expect, Gate, Log, Measure, OnTrigger, Proof, StepKind,
+    Thresholds, Trigger, Wanted,
 };
 use crate::runtime::toggles::{Mode, Modes, Toggle};
 
@@ -92,6 +92,10 @@ pub fn query(asked: &Asked) -> String {
         },
         Asked::Command { run, .. } => format!("what {} prints", run.join(" ")),
         Asked::Http { url, path, .. } => format!("{path} of {url}"),
+        Asked::Log(Log::File { file, pattern }) => format!("lines of {file} with `{pattern}`"),
+        Asked::Log(Log::Program { run, pattern }) => {
+            format!("lines of {} with `{pattern}`", run.join(" "))
+        }
     }
 }
 

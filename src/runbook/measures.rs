@@ -122,7 +122,7 @@ pub fn count(fields: &mut Fields, key: &'static str, mistakes: &mut Mistakes) ->
     }
 }
 
-const MEASURES: [&str; 9] = [
+const MEASURES: [&str; 10] = [
     "ratio",
     "slower",
     "quantile",
@@ -132,6 +132,7 @@ const MEASURES: [&str; 9] = [
     asked::PROVIDERS[1],
     asked::PROVIDERS[2],
     asked::PROVIDERS[3],
+    asked::PROVIDERS[4],
 ];
 const A_MEASURE: &str = "{ ratio = { bad = \"errors_total\", total = \"requests_total\" } }";
 

@@ -193,6 +193,23 @@ pub enum Asked {
         path: String,
         timeout: Duration,
     },
+    /// Lines of a log that match a pattern: how many came in the window.
+    Log(Log),
+}
+
+/// A log and what to look for in it: a regular expression.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Log {
+    File {
+        file: String,
+        pattern: String,
+    },
+    /// What a program writes for as long as it runs.
+    Program {
+        run: Vec<String>,
+        pattern: String,
+    },
 }
 
 /// What is asked for.

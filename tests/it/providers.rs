@@ -3,6 +3,7 @@
 
 mod asked;
 mod before;
+mod logs;
 mod recorded;
 mod scene;
 mod watched;

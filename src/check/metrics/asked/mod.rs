@@ -2,6 +2,7 @@
 
 mod command;
 mod http;
+mod log;
 mod prometheus;
 mod sql;
 
@@ -82,6 +83,7 @@ pub struct Question {
 pub struct Asker {
     pub prometheus: BTreeMap<String, AskedPrometheus>,
     pub databases: BTreeMap<String, Database>,
+    logs: log::Logs,
 }
 
 impl Question {
@@ -113,7 +115,7 @@ impl Asker {
                     of.map_or_else(String::new, |of| of.alternatives(&targets))
                 }
                 Asked::Sql { .. } => sql::literals(&targets),
-                Asked::Command { .. } | Asked::Http { .. } => targets.join(","),
+                Asked::Command { .. } | Asked::Http { .. } | Asked::Log(_) => targets.join(","),
             };
             let words = crate::runbook::describe::query(&question.asked);
             question.fill(&words, &put).unwrap_or(words)
@@ -166,6 +168,7 @@ impl Asker {
             Asked::Http { url, path, timeout } => {
                 http::ask(url, path, targets, &filled, *timeout).await
             }
+            Asked::Log(log) => self.logs.ask(log, question.window, now).await,
         }
     }
 }
