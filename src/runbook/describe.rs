@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::model::{
-    Asked, Comparison, Condition, Expect, Gate, Log, Measure, OnTrigger, Proof, StepKind,
+    Asked, BurnRate, Comparison, Condition, Expect, Gate, Log, Measure, OnTrigger, Proof, StepKind,
     Thresholds, Trigger, Wanted,
 };
 use crate::runtime::toggles::{Mode, Modes, Toggle};
@@ -73,7 +73,23 @@ pub fn measure(measure: &Measure) -> String {
         }
         Measure::Quantile { q, histogram } => format!("quantile {q} of {histogram}"),
         Measure::Increase { counter } => format!("increase of {counter}"),
-        Measure::Coincidence { left, right } => format!("{left} together with {right}"),
+        Measure::Coincidence {
+            left,
+            right,
+            within,
+        } => format!("{left} within {} of {right}", words(*within)),
+        Measure::BurnRate(BurnRate {
+            bad,
+            total,
+            objective,
+            budget,
+            period,
+        }) => format!(
+            "{bad} / {total} burn {} % of the budget of {} % in {}",
+            short(budget * 100.0),
+            short(objective * 100.0),
+            days(*period),
+        ),
         Measure::Asked(asked) => query(asked),
     }
 }
@@ -105,6 +121,7 @@ fn amount(of: &Measure, value: f64) -> String {
         Measure::Ratio { .. } | Measure::Slower { .. } => format!("{} %", short(value * 100.0)),
         Measure::Quantile { .. } => format!("{} s", short(value)),
         Measure::Asked(asked) if asked.counts() => format!("{} %", short(value * 100.0)),
+        Measure::BurnRate(_) => format!("{} times", short(value)),
         Measure::Increase { .. } | Measure::Coincidence { .. } | Measure::Asked(_) => short(value),
     }
 }
@@ -231,6 +248,15 @@ pub fn proof(proof: &Proof) -> String {
         Proof::Rehearsed { env, within } => {
             format!("rehearsed in {env} within {}", words(*within))
         }
+    }
+}
+
+/// A long duration, in days where it has no rest.
+fn days(duration: Duration) -> String {
+    const DAY_S: u64 = 24 * 3600;
+    match duration.as_secs() {
+        s if s > 0 && s % DAY_S == 0 && duration.subsec_nanos() == 0 => format!("{}d", s / DAY_S),
+        _ => words(duration),
     }
 }
 

@@ -8,7 +8,7 @@ use super::describe;
 use super::fields::Fields;
 use super::limits;
 use super::mistakes::{Mistakes, suggestion};
-use super::model::{Gate, Measure, OnTrigger, Trigger};
+use super::model::{BurnRate, Gate, Measure, OnTrigger, Trigger};
 use super::selector::Selector;
 
 fn seconds(seconds: u64) -> Duration {
@@ -41,6 +41,14 @@ pub fn gate(mut common: Common, mistakes: &mut Mistakes) -> Option<Gate> {
     let min_samples = fields.get::<u64>("min_samples", mistakes);
     let limits = limits::limits(fields, mistakes);
     let muted = fields.get::<bool>("muted", mistakes);
+    if let Some(Measure::BurnRate(_)) = measure {
+        mistakes.add(
+            fields.span(),
+            "a `burn_rate` is for a trigger",
+            "in a gate",
+            "a gate takes the ratio itself, with a limit and a margin",
+        );
+    }
     common.fields.finish(mistakes, |_| None);
     let measure = measure?;
     Some(Gate {
@@ -62,8 +70,13 @@ pub fn gate(mut common: Common, mistakes: &mut Mistakes) -> Option<Gate> {
 pub fn trigger(mut common: Common, mistakes: &mut Mistakes) -> Option<Trigger> {
     let measure = measure(&mut common.fields, mistakes);
     let fields = &mut common.fields;
-    let above = fields.need::<f64>("above", "0.05", mistakes);
     let (interval, window) = times(fields, seconds(5), mistakes);
+    let above = match &measure {
+        Some(Measure::BurnRate(burn)) => Some(factor(burn, fields, (interval, window), mistakes)),
+        _ => fields
+            .need::<f64>("above", "0.05", mistakes)
+            .map(|a| a.value),
+    };
     let min_samples = fields.get::<u64>("min_samples", mistakes);
     let on_trigger = match fields.get::<String>("on_trigger", mistakes) {
         None => OnTrigger::Rollback,
@@ -87,9 +100,15 @@ pub fn trigger(mut common: Common, mistakes: &mut Mistakes) -> Option<Trigger> {
     Some(Trigger {
         id: common.id,
         heading: common.heading,
-        min_samples: min_samples.map_or(samples(&measure, 20), |m| m.value),
+        min_samples: min_samples.map_or_else(
+            || match &measure {
+                Measure::BurnRate(burn) => burn.enough(window).max(20),
+                other => samples(other, 20),
+            },
+            |m| m.value,
+        ),
         measure,
-        above: above?.value,
+        above: above?,
         window,
         interval,
         on_trigger,
@@ -101,6 +120,7 @@ pub fn trigger(mut common: Common, mistakes: &mut Mistakes) -> Option<Trigger> {
 fn samples(measure: &Measure, default: u64) -> u64 {
     match measure {
         Measure::Ratio { .. } | Measure::Slower { .. } | Measure::Quantile { .. } => default,
+        Measure::BurnRate(_) => default,
         Measure::Asked(asked) if asked.counts() => default,
         Measure::Increase { .. } | Measure::Coincidence { .. } | Measure::Asked(_) => 0,
     }
@@ -122,12 +142,13 @@ pub fn count(fields: &mut Fields, key: &'static str, mistakes: &mut Mistakes) ->
     }
 }
 
-const MEASURES: [&str; 10] = [
+const MEASURES: [&str; 11] = [
     "ratio",
     "slower",
     "quantile",
     "increase",
     "coincidence",
+    "burn_rate",
     asked::PROVIDERS[0],
     asked::PROVIDERS[1],
     asked::PROVIDERS[2],
@@ -214,18 +235,93 @@ fn measured(name: &str, mut inner: Fields, mistakes: &mut Mistakes) -> Option<Me
         }
         "increase" => selector(&mut inner, "counter", counter, mistakes)
             .map(|counter| Measure::Increase { counter }),
+        "burn_rate" => burn_rate(&mut inner, mistakes).map(Measure::BurnRate),
         provider if asked::PROVIDERS.contains(&provider) => {
             asked::read(provider, &mut inner, mistakes).map(Measure::Asked)
         }
         _ => {
             let left = selector(&mut inner, "left", counter, mistakes);
             let right = selector(&mut inner, "right", counter, mistakes);
-            left.zip(right)
-                .map(|(left, right)| Measure::Coincidence { left, right })
+            let within = inner.get::<Duration>("within", mistakes);
+            left.zip(right).map(|(left, right)| Measure::Coincidence {
+                left,
+                right,
+                within: within.map_or(seconds(1), |w| w.value),
+            })
         }
     };
     inner.finish(mistakes, |_| None);
     found
+}
+
+fn burn_rate(inner: &mut Fields, mistakes: &mut Mistakes) -> Option<BurnRate> {
+    let counter = "\"requests_total\"";
+    let bad = selector(inner, "bad", counter, mistakes);
+    let total = selector(inner, "total", counter, mistakes);
+    let mut part = |key, example| {
+        let given = inner.need::<f64>(key, example, mistakes)?;
+        if given.value > 0.0 && given.value < 1.0 {
+            return Some(given.value);
+        }
+        mistakes.add(
+            given.span,
+            format_args!("`{key}` is a part of one, so it lies between 0 and 1"),
+            "out of range",
+            format_args!("write {key} = {example}"),
+        );
+        None
+    };
+    let objective = part("objective", "0.999");
+    let budget = part("budget", "0.02");
+    let period = inner.get::<Duration>("period", mistakes);
+    Some(BurnRate {
+        bad: bad?,
+        total: total?,
+        objective: objective?,
+        budget: budget?,
+        period: period.map_or(seconds(30 * 24 * 3600), |p| p.value),
+    })
+}
+
+/// The limit of a burn rate, which its budget gives.
+fn factor(
+    burn: &BurnRate,
+    fields: &Fields,
+    (interval, window): (Duration, Duration),
+    mistakes: &mut Mistakes,
+) -> f64 {
+    let factor = burn.factor(window);
+    if !fields.has("window") {
+        fields.missing("window", "\"1h\"", mistakes);
+    } else if factor * burn.allowed() >= 1.0 {
+        mistakes.add(
+            fields.span(),
+            format_args!(
+                "it can never fire: a burn rate above {factor:.1} is more than every request"
+            ),
+            "here",
+            "take a longer window, or less of the budget",
+        );
+    } else if interval * BurnRate::SHORT * 2 > window {
+        mistakes.add(
+            fields.span(),
+            "the short window, a twelfth of `window`, has no room for two looks",
+            "here",
+            format_args!(
+                "write an interval of at most {}",
+                describe::words(window / (BurnRate::SHORT * 2))
+            ),
+        );
+    }
+    if fields.has("above") {
+        mistakes.add(
+            fields.span(),
+            "`above` stands beside a `burn_rate`, whose limit its budget gives",
+            "both",
+            "take `above` away, or write a ratio",
+        );
+    }
+    factor
 }
 
 fn selector(

@@ -163,12 +163,61 @@ pub enum Measure {
     Quantile { q: f64, histogram: String },
     /// How much a counter increased. It needs no traffic to be judged, but it needs the series.
     Increase { counter: String },
-    /// How often two counters increased in the same interval: the sum over the intervals of the
-    /// smaller increase. Verification failures that coincide with key look-up failures.
-    Coincidence { left: String, right: String },
+    /// How much `left` increased within a time of an increase of `right`, less what it would have
+    /// by chance. Verification failures that coincide with key look-up failures.
+    Coincidence {
+        left: String,
+        right: String,
+        within: Duration,
+    },
+    /// How fast an error budget burns, over the window and over its last twelfth.
+    #[serde(rename = "burn_rate")]
+    BurnRate(BurnRate),
     /// A number that somebody else computes.
     #[serde(untagged)]
     Asked(Asked),
+}
+
+/// An error budget. It burns at the rate 1 when all of it is gone at the end of its period (Google,
+/// "The Site Reliability Workbook", chapter 5).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BurnRate {
+    pub bad: String,
+    pub total: String,
+    /// The share of requests that is meant to be good: 0.999.
+    pub objective: f64,
+    /// The part of the budget that may burn in one window.
+    pub budget: f64,
+    /// What the objective is meant for: 30 days.
+    pub period: Duration,
+}
+
+impl BurnRate {
+    /// The short window is this part of the long one: it ends the alarm soon after the harm ends.
+    pub const SHORT: u32 = 12;
+
+    /// The rate at which `budget` of the whole burns in one window.
+    pub fn factor(&self, window: Duration) -> f64 {
+        self.budget * self.period.as_secs_f64() / window.as_secs_f64()
+    }
+
+    /// The share of bad requests that the objective allows.
+    pub fn allowed(&self) -> f64 {
+        1.0 - self.objective
+    }
+
+    /// So many requests that a single bad one burns no faster than `factor`.
+    pub fn enough(&self, window: Duration) -> u64 {
+        let needed = 1.0 / (self.factor(window) * self.allowed());
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a float's `as` saturates"
+        )]
+        let needed = needed.ceil() as u64;
+        needed
+    }
 }
 
 /// A query of the runbook's own. `{{targets}}` in it stands for the targets that are judged, and
@@ -228,9 +277,10 @@ impl Measure {
         match self {
             Measure::Ratio { .. } | Measure::Slower { .. } => true,
             Measure::Asked(asked) => asked.counts(),
-            Measure::Quantile { .. } | Measure::Increase { .. } | Measure::Coincidence { .. } => {
-                false
-            }
+            Measure::Quantile { .. }
+            | Measure::Increase { .. }
+            | Measure::Coincidence { .. }
+            | Measure::BurnRate(_) => false,
         }
     }
 }

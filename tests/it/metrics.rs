@@ -5,3 +5,4 @@ mod measuring;
 mod numbers;
 mod references;
 mod scene;
+mod triggers;

@@ -535,7 +535,8 @@ fn measures_and_proofs_are_read_as_written() {
         trigger.measure,
         Measure::Coincidence {
             left: "auth_verification_failures_total".into(),
-            right: "auth_key_lookup_failures_total".into()
+            right: "auth_key_lookup_failures_total".into(),
+            within: std::time::Duration::from_secs(1),
         }
     );
     let rehearsal = runbook

@@ -21,12 +21,15 @@ pub fn judge_trigger(
         let on = m.targets.join(", ");
         match enough(m, trigger.min_samples) {
             Ok(value) => {
-                let why = format!(
+                let mut why = format!(
                     "{} on {on} in {} s (limit {})",
                     unit.show(value),
                     trigger.window.as_secs_f64(),
                     unit.show(trigger.above)
                 );
+                if !m.why.is_empty() {
+                    why += &format!(": {}", m.why);
+                }
                 if value > trigger.above {
                     (TriggerState::Fired, why)
                 } else {

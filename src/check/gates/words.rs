@@ -9,6 +9,8 @@ pub enum Unit {
     Share,
     Seconds,
     Count,
+    /// Of what is allowed.
+    Times,
 }
 
 impl Unit {
@@ -16,6 +18,7 @@ impl Unit {
         match measure {
             Measure::Ratio { .. } | Measure::Slower { .. } => Unit::Share,
             Measure::Quantile { .. } => Unit::Seconds,
+            Measure::BurnRate(_) => Unit::Times,
             Measure::Asked(asked) if asked.counts() => Unit::Share,
             Measure::Increase { .. } | Measure::Coincidence { .. } | Measure::Asked(_) => {
                 Unit::Count
@@ -28,6 +31,7 @@ impl Unit {
             Unit::Share => format!("{} %", short(value * 100.0)),
             Unit::Seconds => format!("{} ms", short(value * 1000.0)),
             Unit::Count => short(value),
+            Unit::Times => format!("{} times", short(value)),
         }
     }
 
@@ -35,7 +39,7 @@ impl Unit {
         let sign = if value > 0.0 { "+" } else { "" };
         match self {
             Unit::Share => format!("{sign}{} pp", short(value * 100.0)),
-            Unit::Seconds | Unit::Count => format!("{sign}{}", self.show(value)),
+            Unit::Seconds | Unit::Count | Unit::Times => format!("{sign}{}", self.show(value)),
         }
     }
 

@@ -9,6 +9,7 @@ pub mod prometheus;
 mod provider;
 mod ring;
 mod text;
+mod together;
 mod values;
 
 use std::collections::BTreeMap;
@@ -29,7 +30,8 @@ use self::ring::{Ring, Seen};
 use self::values::{Parsed, Part, Unmeasured, Value, unknown};
 use crate::carry::client::age;
 use crate::error::Result;
-use crate::runbook::model::Measure;
+use crate::runbook::describe;
+use crate::runbook::model::{BurnRate, Measure};
 
 /// The part of the time between two samples that a target gets which did not answer the last time:
 /// it must not delay what is seen of the others. A little in any case.
@@ -254,6 +256,33 @@ impl<P: Provider> Watch<P> {
         let Some(parsed) = Parsed::of(measure).map_err(|p| unknown(p.cause()))? else {
             return self.answered(measure, span, result);
         };
+        let value = self.rises(&parsed, span, result)?;
+        let Measure::BurnRate(_) = measure else {
+            return Ok(value);
+        };
+        let window = span.window / BurnRate::SHORT;
+        let mut short = result.clone();
+        let lately = self.rises(&parsed, Span { window, ..span }, &mut short)?;
+        Ok(Value {
+            note: Some(format!(
+                "{:.1} times as fast as it may over {}, {:.1} over the last {}",
+                value.value,
+                describe::words(span.window),
+                lately.value,
+                describe::words(window)
+            )),
+            value: value.value.min(lately.value),
+            ..value
+        })
+    }
+
+    /// What a measure of counters comes to over one window.
+    fn rises(
+        &self,
+        parsed: &Parsed,
+        span: Span,
+        result: &mut Measurement,
+    ) -> Result<Value, Unmeasured> {
         let mut parts = Vec::new();
         let mut least = span.window;
         for target in &result.targets {
@@ -355,8 +384,8 @@ pub fn words(measure: &Measure) -> String {
         Measure::Slower { histogram, than } => format!("share of {histogram} above {than} s"),
         Measure::Quantile { q, histogram } => format!("quantile {q} of {histogram}"),
         Measure::Increase { counter } => format!("increase of {counter}"),
-        Measure::Coincidence { left, right } => format!("{left} and {right} increasing together"),
-        Measure::Asked(asked) => crate::runbook::describe::query(asked),
+        Measure::Coincidence { .. } | Measure::BurnRate(_) => describe::measure(measure),
+        Measure::Asked(asked) => describe::query(asked),
     }
 }
 

@@ -70,12 +70,14 @@ impl Parsed {
     /// Each selector, and whether nothing can be said while it chooses no series.
     fn needs(&self) -> Vec<(&Selector, bool)> {
         match self {
-            Parsed::Ratio { bad, total } => vec![(bad, false), (total, true)],
+            Parsed::Ratio { bad, total } | Parsed::BurnRate { bad, total, .. } => {
+                vec![(bad, false), (total, true)]
+            }
             Parsed::Slower { buckets, .. } | Parsed::Quantile { buckets, .. } => {
                 vec![(buckets, true)]
             }
             Parsed::Increase { counter } => vec![(counter, false)],
-            Parsed::Coincidence { left, right } => vec![(left, false), (right, false)],
+            Parsed::Coincidence { left, right, .. } => vec![(left, false), (right, false)],
         }
     }
 }

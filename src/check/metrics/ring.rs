@@ -66,6 +66,12 @@ pub(super) struct Step<'a> {
 }
 
 impl Step<'_> {
+    /// From when to when. A process that was not seen before counts from its first sample.
+    pub fn times(&self) -> (Timestamp, Timestamp) {
+        let from = self.before.map_or(self.after.at, |s| s.at);
+        (from, self.after.at)
+    }
+
     /// How much a series rose. One that was not there before began at zero meanwhile, and so did
     /// one that fell.
     pub fn rise(&self, series: usize) -> f64 {

@@ -1,9 +1,10 @@
 //! From the counters of targets to the value of a measure.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::ring::{Ring, Seen};
-use super::{Selector, Status, text};
+use super::{Selector, Status, text, together};
 use crate::check::statistics::histogram_quantile;
 use crate::error::{Exit, Problem, Result};
 use crate::runbook::model::Measure;
@@ -33,11 +34,31 @@ pub(super) type Part<'a> = (&'a str, &'a Ring, Seen<'a>);
 
 /// A measure with its selectors read.
 pub(super) enum Parsed {
-    Ratio { bad: Selector, total: Selector },
-    Slower { than: f64, buckets: Selector },
-    Quantile { q: f64, buckets: Selector },
-    Increase { counter: Selector },
-    Coincidence { left: Selector, right: Selector },
+    Ratio {
+        bad: Selector,
+        total: Selector,
+    },
+    Slower {
+        than: f64,
+        buckets: Selector,
+    },
+    Quantile {
+        q: f64,
+        buckets: Selector,
+    },
+    Increase {
+        counter: Selector,
+    },
+    Coincidence {
+        left: Selector,
+        right: Selector,
+        within: Duration,
+    },
+    BurnRate {
+        bad: Selector,
+        total: Selector,
+        allowed: f64,
+    },
 }
 
 impl Parsed {
@@ -64,19 +85,29 @@ impl Parsed {
             Measure::Increase { counter } => Parsed::Increase {
                 counter: read(counter)?,
             },
-            Measure::Coincidence { left, right } => Parsed::Coincidence {
+            Measure::Coincidence {
+                left,
+                right,
+                within,
+            } => Parsed::Coincidence {
                 left: read(left)?,
                 right: read(right)?,
+                within: *within,
+            },
+            Measure::BurnRate(burn) => Parsed::BurnRate {
+                bad: read(&burn.bad)?,
+                total: read(&burn.total)?,
+                allowed: burn.allowed(),
             },
         }))
     }
 
     pub fn into_wanted(self) -> Vec<Selector> {
         match self {
-            Parsed::Ratio { bad, total } => vec![bad, total],
+            Parsed::Ratio { bad, total } | Parsed::BurnRate { bad, total, .. } => vec![bad, total],
             Parsed::Slower { buckets, .. } | Parsed::Quantile { buckets, .. } => vec![buckets],
             Parsed::Increase { counter } => vec![counter],
-            Parsed::Coincidence { left, right } => vec![left, right],
+            Parsed::Coincidence { left, right, .. } => vec![left, right],
         }
     }
 
@@ -85,9 +116,10 @@ impl Parsed {
         match self {
             Parsed::Ratio { bad, total } => ratio(bad, total, parts),
             Parsed::Slower { than, buckets } => slower(*than, buckets, parts),
-            Parsed::Quantile { .. } | Parsed::Increase { .. } | Parsed::Coincidence { .. } => {
-                Err(unknown("it is no share of counted requests"))
-            }
+            Parsed::Quantile { .. }
+            | Parsed::Increase { .. }
+            | Parsed::Coincidence { .. }
+            | Parsed::BurnRate { .. } => Err(unknown("it is no share of counted requests")),
         }
     }
 
@@ -113,7 +145,23 @@ impl Parsed {
                     note: None,
                 })
             }
-            Parsed::Coincidence { left, right } => coincidence(left, right, parts),
+            Parsed::Coincidence {
+                left,
+                right,
+                within,
+            } => together::coincidence(left, right, *within, parts),
+            Parsed::BurnRate {
+                bad,
+                total,
+                allowed,
+            } => {
+                let nothing = format!("{total} did not increase");
+                let share = ratio(bad, total, parts)?.value(&nothing)?;
+                Ok(Value {
+                    value: share.value / allowed,
+                    ..share
+                })
+            }
         }
     }
 }
@@ -121,7 +169,10 @@ impl Parsed {
 /// The series that a selector chooses on one target. Counters with labels often appear only at
 /// their first event: a known metric without a matching series has not counted anything yet. A
 /// name that the target does not know at all is a mistake, and no zero.
-fn present(selector: &Selector, (target, ring, _): &Part<'_>) -> Result<Vec<usize>, Unmeasured> {
+pub(super) fn present(
+    selector: &Selector,
+    (target, ring, _): &Part<'_>,
+) -> Result<Vec<usize>, Unmeasured> {
     known(selector, target, ring)
 }
 
@@ -295,27 +346,6 @@ fn quantile(q: f64, buckets: &Selector, parts: &[Part<'_>]) -> Result<Value, Unm
     Ok(Value {
         value,
         samples: Some(observations),
-        hits: None,
-        note: None,
-    })
-}
-
-fn coincidence(left: &Selector, right: &Selector, parts: &[Part<'_>]) -> Result<Value, Unmeasured> {
-    let mut together = 0.0;
-    for part in parts {
-        let (target, ring, seen) = part;
-        let (lefts, rights) = (present(left, part)?, present(right, part)?);
-        if ring.has_nan(&seen.steps, &lefts) || ring.has_nan(&seen.steps, &rights) {
-            return Err(unknown(format!("a counter of {target} is not a number")));
-        }
-        for step in &seen.steps {
-            let sum = |series: &[usize]| series.iter().map(|s| step.rise(*s)).sum::<f64>();
-            together += sum(&lefts).min(sum(&rights)).max(0.0);
-        }
-    }
-    Ok(Value {
-        value: together,
-        samples: None,
         hits: None,
         note: None,
     })

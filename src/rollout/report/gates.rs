@@ -259,6 +259,9 @@ pub fn unit(measure: &Measure) -> Unit {
         Measure::Ratio { .. } | Measure::Slower { .. } => Unit::Share,
         Measure::Quantile { .. } => Unit::Seconds,
         Measure::Asked(asked) if asked.counts() => Unit::Share,
-        Measure::Increase { .. } | Measure::Coincidence { .. } | Measure::Asked(_) => Unit::Count,
+        Measure::Increase { .. }
+        | Measure::Coincidence { .. }
+        | Measure::BurnRate(_)
+        | Measure::Asked(_) => Unit::Count,
     }
 }

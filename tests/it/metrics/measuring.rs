@@ -277,26 +277,6 @@ async fn targets_with_different_buckets_are_not_added_up() {
 }
 
 #[tokio::test]
-async fn a_coincidence_counts_only_what_rises_in_the_same_interval() {
-    let measure = Measure::Coincidence {
-        left: "verify_failed_total".into(),
-        right: "lookup_failed_total".into(),
-    };
-    let mut scene = Scene::new(&measure);
-    // (verify, lookup): apart, then together.
-    for (verify, lookup) in [(0, 0), (10, 0), (10, 10), (15, 12), (15, 12), (16, 40)] {
-        let text = format!("verify_failed_total {verify}\nlookup_failed_total {lookup}\n");
-        scene.script.says("a", &text);
-        scene.sample().await;
-    }
-    assert_eq!(
-        scene.measure(&measure, 10).value,
-        Some(3.0),
-        "2 and 1 together"
-    );
-}
-
-#[tokio::test]
 async fn a_clock_that_goes_back_does_not_invent_time() {
     let mut scene = Scene::new(&errors());
     scene.play("a", 12, |i| requests(10 * i, 0)).await;

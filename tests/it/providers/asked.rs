@@ -206,6 +206,10 @@ fn a_measure_that_cannot_be_asked_is_a_mistake_of_the_runbook() {
             "`margin` compares counts",
         ),
         (
+            "measure = { burn_rate = { bad = 'a', total = 'b', objective = 0.999, budget = 0.02 } }\nmax = 1",
+            "a `burn_rate` is for a trigger",
+        ),
+        (
             "measure = { promtheus = { query = 'up' } }\nmax = 1",
             "did you mean `prometheus`?",
         ),
