@@ -22,6 +22,9 @@ _dbctl() {
             dbctl,demo)
                 cmd="dbctl__subcmd__demo"
                 ;;
+            dbctl,gate)
+                cmd="dbctl__subcmd__gate"
+                ;;
             dbctl,init)
                 cmd="dbctl__subcmd__init"
                 ;;
@@ -54,6 +57,9 @@ _dbctl() {
                 ;;
             dbctl,verify)
                 cmd="dbctl__subcmd__verify"
+                ;;
+            dbctl__subcmd__gate,test)
+                cmd="dbctl__subcmd__gate__subcmd__test"
                 ;;
             dbctl__subcmd__keys,export)
                 cmd="dbctl__subcmd__keys__subcmd__export"
@@ -170,7 +176,7 @@ _dbctl() {
 
     case "${cmd}" in
         dbctl)
-            opts="-v -h -V --config --env --database-url --password-file --format --no-input --verbose --color --help --version init migrate preflight keys toggles smoke verify runbook rollout service demo completions man"
+            opts="-v -h -V --config --env --database-url --password-file --format --no-input --verbose --color --help --version init migrate preflight keys toggles smoke verify runbook rollout gate service demo completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -261,6 +267,102 @@ _dbctl() {
                     return 0
                     ;;
                 --bake)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --database-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbctl__subcmd__gate)
+            opts="-v -h --config --env --database-url --password-file --format --no-input --verbose --color --help test"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --database-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbctl__subcmd__gate__subcmd__test)
+            opts="-v -h --since --until --step --bake --runbook --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --step)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bake)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --runbook)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

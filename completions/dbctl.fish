@@ -46,6 +46,7 @@ complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "smoke" -d 'Check the ru
 complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "verify" -d 'Run the verification queries of a runbook, read-only'
 complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "runbook" -d 'Check and list runbooks'
 complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "rollout" -d 'Drive a runbook: plan, start, approve, pause, roll back'
+complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "gate" -d 'Try gates and triggers out on past data'
 complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "service" -d 'Run the reference service'
 complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "demo" -d 'Watch a real service move onto Postgres, break and come back; needs nothing installed'
 complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "completions" -d 'Print a shell\'s completion script'
@@ -693,6 +694,36 @@ complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_sub
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from hooks" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from hooks" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand rollout; and __fish_seen_subcommand_from hooks" -f -a "test" -d 'Send one sample to each hook of the settings, once, and say what came back'
+complete -c dbctl -n "__fish_dbctl_using_subcommand gate; and not __fish_seen_subcommand_from test" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand gate; and not __fish_seen_subcommand_from test" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand gate; and not __fish_seen_subcommand_from test" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand gate; and not __fish_seen_subcommand_from test" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand gate; and not __fish_seen_subcommand_from test" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand gate; and not __fish_seen_subcommand_from test" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand gate; and not __fish_seen_subcommand_from test" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand gate; and not __fish_seen_subcommand_from test" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand gate; and not __fish_seen_subcommand_from test" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand gate; and not __fish_seen_subcommand_from test" -f -a "test" -d 'Run a gate or a trigger over past data: when would it have paused or rolled back?'
+complete -c dbctl -n "__fish_dbctl_using_subcommand gate; and __fish_seen_subcommand_from test" -l since -d 'How far back the test begins, such as 7d or 12h' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand gate; and __fish_seen_subcommand_from test" -l until -d 'How far back it ends' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand gate; and __fish_seen_subcommand_from test" -l step -d 'How far apart the looks are' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand gate; and __fish_seen_subcommand_from test" -l bake -d 'The bake whose targets and length are taken; the first one with the gate without it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand gate; and __fish_seen_subcommand_from test" -l runbook -d 'Runbook; `runbook.path` of the settings without it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand gate; and __fish_seen_subcommand_from test" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand gate; and __fish_seen_subcommand_from test" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand gate; and __fish_seen_subcommand_from test" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand gate; and __fish_seen_subcommand_from test" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand gate; and __fish_seen_subcommand_from test" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand gate; and __fish_seen_subcommand_from test" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand gate; and __fish_seen_subcommand_from test" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand gate; and __fish_seen_subcommand_from test" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand gate; and __fish_seen_subcommand_from test" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand service; and not __fish_seen_subcommand_from run init" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand service; and not __fish_seen_subcommand_from run init" -l env -d 'Environment of the settings file, such as staging or production' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand service; and not __fish_seen_subcommand_from run init" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r

@@ -439,15 +439,16 @@ pub mod duration_in_words {
     }
 }
 
-/// Reads a duration in words: `30m`, `1h 30m`, `500ms`, `30d`. Zero and negative ones are refused.
+/// Reads a duration in words: `30m`, `1h 30m`, `500ms`, `7d` (of 24 hours each). Zero and negative
+/// ones are refused.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    // A day is 24 hours here: what is measured knows no calendar.
-    let days = text.strip_suffix('d').and_then(|n| n.parse::<i64>().ok());
-    let days = days.and_then(|n| n.checked_mul(24 * 3600));
-    let days = days.map(jiff::SignedDuration::from_secs);
-    let signed = days.map_or_else(|| text.parse(), Ok).map_err(|_| {
+    let no_duration = |_: jiff::Error| {
         format!("`{text}` is not a duration such as \"30m\", \"90s\" or \"1h 30m\"")
-    })?;
+    };
+    let span: jiff::Span = text.parse().map_err(no_duration)?;
+    let signed = span
+        .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
+        .map_err(no_duration)?;
     Duration::try_from(signed)
         .ok()
         .filter(|d| !d.is_zero())

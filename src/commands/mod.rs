@@ -2,6 +2,7 @@
 
 pub mod completions;
 pub mod demo;
+pub mod gate;
 pub mod init;
 pub mod keys;
 pub mod man;
@@ -59,6 +60,8 @@ pub enum Command {
     Runbook(runbook::RunbookArgs),
     /// Drive a runbook: plan, start, approve, pause, roll back
     Rollout(rollout::RolloutArgs),
+    /// Try gates and triggers out on past data
+    Gate(gate::GateArgs),
     /// Run the reference service
     Service(service::ServiceArgs),
     /// Watch a real service move onto Postgres, break and come back; needs nothing installed
@@ -159,6 +162,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit> {
         Command::Verify(args) => verify::run(args, context).await,
         Command::Runbook(args) => runbook::run(args, context),
         Command::Rollout(args) => rollout::run(args, context).await,
+        Command::Gate(args) => gate::run(args, context).await,
         Command::Service(args) => service::run(args, context).await,
         Command::Demo(args) => demo::run(args, context).await,
         Command::Completions(args) => completions::run(args, context),

@@ -2,6 +2,7 @@
 //! is replayed from, and the lease that says who drives.
 
 pub mod engine;
+pub mod hindsight;
 pub mod journal;
 pub mod lease;
 pub mod machine;

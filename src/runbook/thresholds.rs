@@ -161,6 +161,15 @@ impl Thresholds {
         self.fail.or(self.pass).map_or(f64::NAN, |c| c.number)
     }
 
+    /// The numbers at which the judgement changes, in ascending order.
+    pub fn levels(&self) -> Vec<f64> {
+        let all = [self.pass, self.fail, self.rollback];
+        let mut levels: Vec<f64> = all.into_iter().flatten().map(|c| c.number).collect();
+        levels.sort_by(f64::total_cmp);
+        levels.dedup();
+        levels
+    }
+
     /// `fail` wins where both hold.
     pub fn judge(&self, value: f64) -> Judged {
         let holds = |c: Option<Condition>| c.is_some_and(|c| c.holds(value));

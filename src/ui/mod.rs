@@ -2,6 +2,7 @@
 //! understood without colour, at 80 columns.
 
 mod amounts;
+mod chart;
 mod checks;
 mod lines;
 mod progress;
@@ -19,6 +20,8 @@ use crate::check::Verdict;
 use crate::error::{Problem, Result};
 use crate::settings::{ColorChoice, Format, Settings};
 
+pub use amounts::amount;
+pub use chart::{Course, chart};
 pub use checks::Explain;
 pub use progress::{BakeView, Seen, Watched};
 pub use prompt::{Answer, Confirmed};
@@ -293,6 +296,16 @@ impl Ui {
     pub fn can_ask(&self) -> bool {
         let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
         !self.no_input && terminal && in_foreground()
+    }
+
+    /// A bar that counts to `length`; hidden where nothing can be drawn over itself.
+    pub fn counting(&self, length: u64) -> indicatif::ProgressBar {
+        let target = if self.can_redraw() {
+            indicatif::ProgressDrawTarget::stderr()
+        } else {
+            indicatif::ProgressDrawTarget::hidden()
+        };
+        indicatif::ProgressBar::with_draw_target(Some(length), target)
     }
 
     /// Whether progress may be drawn over itself: on a terminal that somebody watches. A log (CI), a

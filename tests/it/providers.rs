@@ -4,6 +4,7 @@
 mod asked;
 mod before;
 mod logs;
+mod past;
 mod recorded;
 mod scene;
 mod watched;

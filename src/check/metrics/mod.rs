@@ -158,6 +158,10 @@ impl<P: Provider> Watch<P> {
         })
     }
 
+    pub fn provider(&self) -> &P {
+        &self.provider
+    }
+
     pub fn provider_mut(&mut self) -> &mut P {
         &mut self.provider
     }

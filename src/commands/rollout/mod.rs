@@ -34,7 +34,7 @@ use super::Context;
 use crate::error::{Exit, Result};
 
 pub use operator::{Terminal, line};
-pub use session::interrupts;
+pub use session::{interrupts, load_runbook};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -60,7 +60,7 @@ pub(super) fn arms(plan: &Plan, bake: &Planned) -> (Vec<String>, Vec<String>) {
 }
 
 /// What this look asks somebody else.
-fn questions(look: &Look) -> Vec<Question> {
+pub(super) fn questions(look: &Look) -> Vec<Question> {
     let mut wanted = Vec::new();
     if let Some(bake) = &look.bake {
         let (on, others) = arms(&look.plan, &bake.planned);
@@ -77,7 +77,12 @@ fn questions(look: &Look) -> Vec<Question> {
     wanted
 }
 
-fn gates(watch: &Watch<Sources>, plan: &Plan, bake: &Baking, now: Timestamp) -> Vec<Reading> {
+pub(super) fn gates(
+    watch: &Watch<Sources>,
+    plan: &Plan,
+    bake: &Baking,
+    now: Timestamp,
+) -> Vec<Reading> {
     let (on, others) = arms(plan, &bake.planned);
     let gates = bake.outline.gates.iter().enumerate();
     gates

@@ -5,6 +5,7 @@ mod expected;
 mod foresee;
 mod look;
 mod metrics;
+mod past;
 mod program;
 mod prove;
 mod set_back;
@@ -15,6 +16,7 @@ mod witness;
 pub use compare::Disagreement;
 pub use expected::expected;
 pub use foresee::{Foreseen, Now};
+pub use past::Past;
 pub use witness::Witness;
 
 use std::collections::BTreeMap;
