@@ -69,6 +69,14 @@ env  = "production"
 on   = ["one"]
 set  = "local"
 ```
+
+```toml step
+id       = "told"
+part     = "afterwards"
+kind     = "confirm"
+env      = "production"
+question = "Does everybody know?"
+```
 "#;
 
 /// The canary was switched, and the run waits for a person's word.
@@ -191,6 +199,21 @@ fn after_a_rollback_the_journal_knows_what_its_later_steps_switched() {
     let status = fleet.run(&["rollout", "status"]);
     assert!(
         status.stdout.contains("✓ afterwards  rest"),
+        "{}",
+        status.stdout
+    );
+
+    // Without a terminal the question is answered by a command, as on the way forward.
+    let command = format!("rollout approve --confirm told --run {}", run_id(&fleet));
+    assert!(seen.stderr.contains(&command), "{}", seen.stderr);
+    let again = fleet.run(&["rollout", "resume"]);
+    assert!(again.stderr.contains(&command), "{}", again.stderr);
+    let yes = fleet.run(&["rollout", "approve", "--confirm", "told"]);
+    assert_eq!(yes.code, 0, "{}", yes.stderr);
+    assert!(yes.stderr.contains("rollout start"), "{}", yes.stderr);
+    let status = fleet.run(&["rollout", "status"]);
+    assert!(
+        status.stdout.contains("✓ afterwards  told"),
         "{}",
         status.stdout
     );

@@ -12,7 +12,7 @@ use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
 use crate::rollout::engine::{Known, recall};
 use crate::rollout::journal::{Approval, Journal, RequestKind, RunId, StepAnswer};
-use crate::rollout::machine::{self, Input, State, Status, StepRef};
+use crate::rollout::machine::{self, Input, Part, State, Status, StepRef};
 use crate::rollout::ports::Agreed;
 use crate::runbook::model::StepKind;
 use crate::runbook::plan::{Plan, Planned};
@@ -82,7 +82,12 @@ pub async fn approve(args: ApproveArgs, context: &Context) -> Result<Exit> {
             (waiting.plan.phases[phase].env.clone(), facts)
         }
         Wanted::Step(at) => {
-            let step = &waiting.plan.forward[at.index];
+            let steps = match at.part {
+                Part::Forward => &waiting.plan.forward,
+                Part::Rollback => &waiting.plan.rollback,
+                Part::Afterwards => &waiting.plan.afterwards,
+            };
+            let step = &steps[at.index];
             let agreed = Agreed::of(&waiting.state, at, &waiting.by);
             (step.step.id.clone(), question(&context.ui, step, &agreed))
         }
@@ -131,23 +136,24 @@ impl Waiting {
         let row = find_run(journal, args).await?;
         let Known { state, plan, .. } = recall(journal, &row.run).await?;
         let wanted = match state.status {
-            Status::AwaitingApproval { phase } => Wanted::Phase(phase),
-            Status::AwaitingAnswer { step } => Wanted::Step(step),
-            Status::Running
+            Status::AwaitingApproval { phase } => Some(Wanted::Phase(phase)),
+            Status::AwaitingAnswer { .. }
+            | Status::Running
             | Status::Paused { .. }
             | Status::RollingBack
             | Status::RolledBack
             | Status::Stuck { .. }
             | Status::Completed
-            | Status::Aborted => {
-                return Err(Problem::new(
-                    Exit::Usage,
-                    format!("{doing} run {}", row.run),
-                    format!("it waits for nobody's word: it is {}", state.status),
-                )
-                .next("dbctl rollout status      shows where it stands"));
-            }
+            | Status::Aborted => state.asked().map(Wanted::Step),
         };
+        let wanted = wanted.ok_or_else(|| {
+            Problem::new(
+                Exit::Usage,
+                format!("{doing} run {}", row.run),
+                format!("it waits for nobody's word: it is {}", state.status),
+            )
+            .next("dbctl rollout status      shows where it stands")
+        })?;
         Ok(Self {
             run: row.run,
             state,
@@ -198,8 +204,12 @@ impl Waiting {
             Reached::Here(mut engine) => {
                 tell_here(&mut engine, kind, input).await?;
                 engine.leave().await;
+                let next = match engine.state().is_closed() {
+                    true => "start       another attempt",
+                    false => "resume",
+                };
                 context.ui.status(format_args!(
-                    "{word}; nobody drives run {} ({})\n  next   dbctl rollout resume\n  journal head {}",
+                    "{word}; nobody drives run {} ({})\n  next   dbctl rollout {next}\n  journal head {}",
                     self.run,
                     engine.state().status,
                     engine.head()

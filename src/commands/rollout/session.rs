@@ -205,10 +205,19 @@ pub fn last_words(ending: &Ending, run: &RunId, head: Head, state: &State) -> St
             "ROLLED BACK run {run}, and all that was due afterwards is done.\n  {seen}\n  \
              next   dbctl rollout start       another attempt\n"
         ),
-        Ending::RolledBack => format!(
-            "ROLLED BACK run {run}. Postgres keeps all rows.\n  {seen}\n  \
-             next   dbctl rollout resume      what is due afterwards, before another attempt\n"
-        ),
+        Ending::RolledBack => {
+            let next = match state.asked() {
+                Some(step) => format!(
+                    "approve --confirm {} --run {run}      answers what is due afterwards",
+                    state.outline.id(step)
+                ),
+                None => "resume      what is due afterwards, before another attempt".to_owned(),
+            };
+            format!(
+                "ROLLED BACK run {run}. Postgres keeps all rows.\n  {seen}\n  \
+                 next   dbctl rollout {next}\n"
+            )
+        }
         Ending::Stuck => format!(
             "STUCK run {run}: the rollback cannot go on without a person\n  {seen}\n  \
              next   dbctl rollout status      what failed and why\n         \

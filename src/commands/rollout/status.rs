@@ -249,6 +249,10 @@ impl StatusReport {
             }
             Status::Paused { .. } => actions.push(("resume", "goes on from where it stands")),
             Status::RolledBack if !self.state.is_closed() => {
+                if self.state.asked().is_some() {
+                    actions.push(("approve", "says yes to the step that asks"));
+                    actions.push(("reject", "says no; it is asked again"));
+                }
                 actions.push(("resume", "does what is due before another attempt"));
             }
             Status::Running

@@ -138,8 +138,9 @@ impl State {
                     (Some(Class::Effect) | None, _) => Progress::InDoubt,
                     (Some(Class::Check), _) => Progress::Pending,
                     (Some(Class::Bake(_)), _) => Progress::InFlight,
-                    (Some(Class::Ask), Part::Forward) => Progress::InFlight,
-                    (Some(Class::Ask), Part::Rollback | Part::Afterwards) => Progress::Pending,
+                    // The question stands, whoever asks it.
+                    (Some(Class::Ask), Part::Forward | Part::Afterwards) => Progress::InFlight,
+                    (Some(Class::Ask), Part::Rollback) => Progress::Pending,
                 };
                 self.steps_mut(part)[index].progress = now;
             }

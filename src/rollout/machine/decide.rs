@@ -174,6 +174,9 @@ fn advance(state: &State, step: StepRef) -> Decision {
             step,
             attempt: attempts,
         }),
+        Some(Progress::InFlight) if state.class(step) == Some(&Class::Ask) => {
+            Decision::effect(Effect::AskPerson { step })
+        }
         Some(
             Progress::InFlight
             | Progress::Done

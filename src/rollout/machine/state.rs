@@ -160,6 +160,23 @@ impl State {
         undoes.is_none_or(|forward| self.forward.get(forward).is_some_and(|s| s.attempts > 0))
     }
 
+    /// The step that waits for a person's answer: on the way forward, or due after a rollback.
+    pub fn asked(&self) -> Option<StepRef> {
+        match self.status {
+            Status::AwaitingAnswer { step } => Some(step),
+            Status::RolledBack => self.in_flight().filter(|step| {
+                step.part == Part::Afterwards && self.class(*step) == Some(&Class::Ask)
+            }),
+            Status::Running
+            | Status::AwaitingApproval { .. }
+            | Status::Paused { .. }
+            | Status::RollingBack
+            | Status::Stuck { .. }
+            | Status::Completed
+            | Status::Aborted => None,
+        }
+    }
+
     /// The step whose effect or check runs now.
     pub fn in_flight(&self) -> Option<StepRef> {
         [Part::Forward, Part::Rollback, Part::Afterwards]
