@@ -149,6 +149,29 @@ pub fn required_samples(p: f64, margin: f64, ratio: f64, alpha: f64, power: f64)
     by_rate.max(without_any).ceil()
 }
 
+/// The bounds of a difference whose arms had shares of the traffic that changed with time. Sums
+/// over all of the time can say that the arm with more requests at a bad moment was the worse one,
+/// and the other way round (E. H. Simpson 1951). So the value is Mantel and Haenszel's: each
+/// moment's difference with the weight `n1·n2 / (n1 + n2)`, as in S. Greenland and J. M. Robins,
+/// "Estimation of a common effect parameter from sparse follow-up data", Biometrics 41 (1985).
+///
+/// `excess` is the sum of the weighed differences, `weight` that of the weights, `both` are the
+/// numbers of requests, and `pooled` the bounds without moments. The bounds keep their distance,
+/// which is right with no hits at all too, wider by how much less the moments say than the sums
+/// would: `weight` is never more than the weight of the sums. Without weight it is `pooled`.
+pub fn stratified(pooled: Bounds, (n1, n2): (f64, f64), excess: f64, weight: f64) -> Bounds {
+    if weight <= 0.0 {
+        return pooled;
+    }
+    let value = excess / weight;
+    let wider = (n1 * n2 / (n1 + n2) / weight).max(1.0).sqrt();
+    Bounds {
+        value,
+        lower: (value - (pooled.value - pooled.lower) * wider).max(-1.0),
+        upper: (value + (pooled.upper - pooled.value) * wider).min(1.0),
+    }
+}
+
 /// By what factor both arms must grow, at their present proportions, before the upper bound of
 /// their difference falls below `margin`; none if that is out of reach (the difference itself is
 /// not below it, or it would take more than `limit` times as much).

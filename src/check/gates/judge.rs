@@ -7,7 +7,7 @@ use super::{
 use crate::check::Verdict;
 use crate::check::metrics::{Measurement, Status};
 use crate::check::sequential::{alarm, evidence_of_harm};
-use crate::check::statistics::{Bounds, growth_until_below, newcombe, normal_quantile};
+use crate::check::statistics::{Bounds, growth_until_below, newcombe, normal_quantile, stratified};
 use crate::runbook::model::{Gate, Judged};
 
 /// More than this many times the present traffic is not something to wait for.
@@ -54,11 +54,13 @@ fn compare(margin: f64, so_far: &SoFar, added: Option<Arms>) -> Comparison {
     let Arms { baking, others } = totals.arms;
     let risk = FALSE_PASSES / f64::from(so_far.decisions.max(1));
     let counted = baking.total > 0.0 && others.total > 0.0;
+    let (bad_baking, bad) = totals.weighed();
     let difference = counted.then(|| {
         let z = normal_quantile(1.0 - risk);
-        newcombe(baking.bad, baking.total, others.bad, others.total, z)
+        let pooled = newcombe(baking.bad, baking.total, others.bad, others.total, z);
+        let both = (baking.total, others.total);
+        stratified(pooled, both, bad_baking - totals.expected, totals.weight)
     });
-    let (bad_baking, bad) = totals.weighed();
     let harm = evidence_of_harm(bad_baking, bad, totals.expected);
     let alarm = alarm(so_far.gates);
     Comparison {

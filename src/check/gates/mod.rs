@@ -103,7 +103,11 @@ pub struct Totals {
     /// How many of the bad ones would be the baking targets' if these were as good as the others:
     /// each look's by that look's share of the traffic.
     pub expected: f64,
-    /// The part that is not in `expected` yet: the two arms are not always counted at the same
+    /// How much the looks say about a difference: the product of both arms' requests over their
+    /// sum, look by look.
+    #[serde(default)]
+    pub weight: f64,
+    /// The part that is not in there yet: the two arms are not always counted at the same
     /// look, so what was counted waits until there is something of both.
     pub open: Arms,
 }
@@ -199,6 +203,7 @@ impl Totals {
         Self {
             arms,
             expected: self.expected + bad * share,
+            weight: self.weight + share * open.others.total,
             open: Arms::default(),
         }
     }

@@ -48,6 +48,10 @@ pub struct Totals {
     /// How many of the bad ones would have fallen on the baking targets if these were as good as
     /// the others: each look's bad ones by that look's share of the traffic, in millionths.
     pub expected_micro: u64,
+    /// How much the looks say about a difference, each by the product of both arms' requests over
+    /// their sum (Mantel and Haenszel's weights), in thousandths.
+    #[serde(default)]
+    pub weight_milli: u64,
     /// What is not in there yet: the two arms are not always counted at the same look, so what
     /// was counted waits until there is something of both.
     pub open: Arms,
@@ -290,6 +294,9 @@ impl Totals {
         let share = (bad * u128::from(baking.total) * 1_000_000).div_ceil(requests);
         let share = u64::try_from(share).unwrap_or(u64::MAX);
         self.expected_micro = self.expected_micro.saturating_add(share);
+        let both = u128::from(baking.total) * u128::from(others.total);
+        let weight = u64::try_from(both * 1000 / requests).unwrap_or(u64::MAX);
+        self.weight_milli = self.weight_milli.saturating_add(weight);
         self.open = Arms::default();
     }
 }

@@ -308,6 +308,8 @@ fn counts_of_both_arms_are_added_up_where_the_time_was_observed_and_survive_anot
     assert_eq!(totals.arms, arms(4, 300).expect("arms"));
     // A quarter of the traffic, so a quarter of the bad requests.
     assert_eq!(totals.expected_micro, 1_000_000);
+    // Three looks of 100 against 300.
+    assert_eq!(totals.weight_milli, 225_000);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use dbctl::check::gates::{
     Arms, Counted, Deciding, GateReading, SoFar, Totals, TriggerState, required, required_in_words,
 };
 use dbctl::check::metrics::Measurement;
+use dbctl::check::statistics::{newcombe, stratified};
 use dbctl::runbook::model::{Gate, Measure, OnTrigger, Thresholds};
 use jiff::Timestamp;
 
@@ -285,6 +286,33 @@ async fn arms_that_are_counted_at_different_looks_are_weighed_together() {
     assert_eq!(totals.open, Arms::default());
     // 30 bad ones, a quarter of the traffic.
     assert!((totals.expected - 7.5).abs() < 1e-9, "{totals:?}");
+    assert!((totals.weight - 750.0).abs() < 1e-9, "{totals:?}");
+}
+
+#[tokio::test]
+async fn a_canary_that_had_less_traffic_at_a_bad_moment_does_not_look_better_for_it() {
+    let counted = |bad, total| Counted { bad, total };
+    let totals = Totals::default()
+        .with(Arms {
+            baking: counted(9.0, 900.0),
+            others: counted(1.0, 100.0),
+        })
+        .with(Arms {
+            baking: counted(30.0, 100.0),
+            others: counted(180.0, 900.0),
+        });
+    // All together 3.9 % against 18.1 %; moment by moment as bad, and ten points worse.
+    let pooled = newcombe(39.0, 1000.0, 181.0, 1000.0, 1.645);
+    assert!(pooled.upper < -0.1, "{pooled:?}");
+    let excess = 39.0 - totals.expected;
+    let bounds = stratified(pooled, (1000.0, 1000.0), excess, totals.weight);
+    assert!((bounds.value - 0.05).abs() < 1e-9, "{bounds:?}");
+    assert!(bounds.lower < 0.05 && bounds.upper > 0.07, "{bounds:?}");
+    // With shares that stay, nothing changes.
+    let same = newcombe(20.0, 1000.0, 10.0, 3000.0, 1.645);
+    let weight = 1000.0 * 3000.0 / 4000.0;
+    let again = stratified(same, (1000.0, 3000.0), 20.0 - 7.5, weight);
+    assert!((again.value - same.value).abs() < 1e-12 && (again.upper - same.upper).abs() < 1e-12);
 }
 
 #[tokio::test]

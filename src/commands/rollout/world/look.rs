@@ -125,6 +125,7 @@ fn so_far(bake: &Baking, (index, gate): (usize, &Gate), now: Timestamp) -> SoFar
         totals: gates::Totals {
             arms: both(count.totals.arms),
             expected: count_of(count.totals.expected_micro) / 1e6,
+            weight: count_of(count.totals.weight_milli) / 1e3,
             open: both(count.totals.open),
         },
         state: match count.certainty {
