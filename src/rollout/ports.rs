@@ -79,6 +79,17 @@ pub struct Look {
     pub flipped: Vec<TargetRef>,
     /// The bake under way, when its gates are due to be looked at.
     pub bake: Option<Baking>,
+    /// The bake whose gates are watched while the run waits for a person: one that fails and
+    /// stays so is as a trigger that fires.
+    pub vigil: Option<Vigil>,
+}
+
+/// A bake that was passed, or that is paused.
+#[derive(Debug, Clone)]
+pub struct Vigil {
+    pub planned: Planned,
+    /// The run stands still already: only what turns it back counts.
+    pub paused: bool,
 }
 
 /// A bake under way, with what its looks came to so far.

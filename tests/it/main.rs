@@ -51,3 +51,4 @@ mod tokens;
 mod traffic;
 mod validate;
 mod verify;
+mod vigil;

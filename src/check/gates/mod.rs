@@ -113,7 +113,7 @@ pub struct Totals {
 }
 
 /// What the bake's earlier looks came to, as far as a gate needs it.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct SoFar {
     /// The look before; none at the first one and after an interruption.
     pub since: Option<Timestamp>,
@@ -129,9 +129,10 @@ pub struct SoFar {
 }
 
 /// Where a gate that is compared stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Deciding {
     /// The end of the bake, or of its extension, is not reached.
+    #[default]
     Not,
     /// This look decides.
     Now,

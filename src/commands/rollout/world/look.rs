@@ -1,30 +1,49 @@
 //! Looking at what gates and triggers measure: those of the bake under way, and all triggers.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::Live;
 use super::sources::{Inquiries, of_gate, of_trigger};
+use crate::carry::client::age;
 use crate::check::Verdict;
 use crate::check::gates::{self, Deciding, GateReading, SoFar, TriggerState};
 use crate::check::metrics::{Question, Sources, Watch};
 use crate::rollout::machine::{Arms, Certainty, Counted, GateOutline, Harm, Reading};
-use crate::rollout::ports::{Baking, Fired, Look, Looked};
-use crate::runbook::model::{Gate, OnTrigger};
+use crate::rollout::ports::{Baking, Fired, Look, Looked, Vigil};
+use crate::runbook::model::{Gate, OnTrigger, StepKind};
 use crate::runbook::plan::{Plan, Planned, TargetRef};
 
 /// The samples and answers so far.
-pub struct Watching(Watch<Sources>, Inquiries);
+pub struct Watching {
+    watch: Watch<Sources>,
+    inquiries: Inquiries,
+    /// Gates that fail while the run waits for a person, since when.
+    failing: BTreeMap<String, Timestamp>,
+}
 
 impl Live {
     pub(super) async fn look_at(&self, look: Look) -> Looked {
         let mut watch = self.watch.lock().await;
         if watch.is_none() {
             match self.watch_over(&look.plan) {
-                Ok((begun, asker)) => *watch = Some(Watching(begun, Inquiries::new(asker))),
+                Ok((begun, asker)) => {
+                    *watch = Some(Watching {
+                        watch: begun,
+                        inquiries: Inquiries::new(asker),
+                        failing: BTreeMap::new(),
+                    });
+                }
                 Err(problem) => return blind(&look, &problem.to_string()),
             }
         }
-        let Some(Watching(watch, inquiries)) = watch.as_mut() else {
+        let Some(Watching {
+            watch,
+            inquiries,
+            failing,
+        }) = watch.as_mut()
+        else {
             return blind(&look, "nothing is watched");
         };
         let now = Timestamp::now();
@@ -34,6 +53,13 @@ impl Live {
         if let Some(bake) = &look.bake {
             looked.gates = Some(gates(watch, &look.plan, bake, now));
         }
+        looked.fired = match &look.vigil {
+            Some(vigil) => keep_vigil(watch, &look.plan, vigil, failing, now),
+            None => {
+                failing.clear();
+                Vec::new()
+            }
+        };
         let flipped: Vec<String> = look.flipped.iter().map(ToString::to_string).collect();
         for trigger in look.plan.triggers.iter().filter(|_| !flipped.is_empty()) {
             let reading = watch.judge_trigger(trigger, &flipped, now);
@@ -71,10 +97,57 @@ pub(super) fn questions(look: &Look) -> Vec<Question> {
             wanted.extend(compared);
         }
     }
+    if let Some(vigil) = &look.vigil {
+        let (on, _) = arms(&look.plan, &vigil.planned);
+        wanted.extend(watched(&look.plan, vigil).filter_map(|gate| of_gate(gate, &on)));
+    }
     let flipped: Vec<String> = look.flipped.iter().map(ToString::to_string).collect();
     let of_triggers = look.plan.triggers.iter();
     wanted.extend(of_triggers.filter_map(|t| of_trigger(t, &flipped)));
     wanted
+}
+
+/// The gates that are watched while a person is waited for.
+fn watched<'a>(plan: &'a Plan, vigil: &'a Vigil) -> impl Iterator<Item = &'a Gate> {
+    let ids: &[String] = if let StepKind::Bake { gates, .. } = &vigil.planned.step.kind {
+        gates
+    } else {
+        &[]
+    };
+    let gates = ids.iter().filter_map(|id| plan.gate(id));
+    gates.filter(|gate| !gate.muted)
+}
+
+/// Gates that have failed for an interval: the second look decides whether it was a moment. What
+/// cannot be judged is no harm, and nothing goes on by it: a person is waited for.
+fn keep_vigil(
+    watch: &Watch<Sources>,
+    plan: &Plan,
+    vigil: &Vigil,
+    failing: &mut BTreeMap<String, Timestamp>,
+    now: Timestamp,
+) -> Vec<Fired> {
+    let (on, _) = arms(plan, &vigil.planned);
+    let mut fired = Vec::new();
+    for gate in watched(plan, vigil) {
+        let alone: &[String] = &[];
+        let reading = watch.judge_gate(gate, &on, alone, &SoFar::default(), now);
+        let rolls_back = reading.grave || gate.thresholds.on_fail == OnTrigger::Rollback;
+        if reading.verdict != Verdict::Fail || (vigil.paused && !rolls_back) {
+            failing.remove(&gate.id);
+            continue;
+        }
+        let since = *failing.entry(gate.id.clone()).or_insert(now);
+        if age(since, now) >= gate.interval {
+            fired.push(Fired {
+                id: gate.id.clone(),
+                why: format!("while the run waits: {}", reading.why),
+                rolls_back,
+                evidence: serde_json::to_value(&reading).unwrap_or_default(),
+            });
+        }
+    }
+    fired
 }
 
 pub(super) fn gates(

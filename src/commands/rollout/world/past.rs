@@ -69,6 +69,7 @@ impl Past {
             plan: self.plan.clone(),
             flipped: Vec::new(),
             bake: Some(bake.clone()),
+            vigil: None,
         };
         self.ask(questions(&look), then).await;
         gates(&self.watch, &self.plan, bake, then)

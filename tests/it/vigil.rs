@@ -1,0 +1,114 @@
+//! Gates stay live while a run waits for a person.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use expectrl::{Expect as _, Session};
+
+use crate::support::fleet::Fleet;
+
+const RUNBOOK: &str = r#"# Waiting
+
+## Steps
+
+```toml step
+id    = "switch"
+kind  = "toggles"
+phase = "canary"
+env   = "production"
+on    = ["one"]
+set   = "postgres"
+```
+
+```toml step
+id    = "bake"
+kind  = "bake"
+phase = "canary"
+env   = "production"
+on    = ["one"]
+for   = "2s"
+gates = ["denied"]
+```
+
+```toml gate
+id            = "denied"
+measure       = { ratio = { bad = 'auth_requests_total{outcome="deny"}', total = "auth_requests_total" } }
+max           = 0.2
+interval      = "500ms"
+window        = "2s"
+failure_limit = 2
+```
+
+### Look
+
+```toml step
+id       = "look"
+kind     = "confirm"
+phase    = "canary"
+env      = "production"
+question = "Is everybody content?"
+```
+
+## Back
+
+```toml step
+id   = "back"
+part = "rollback"
+kind = "toggles"
+```
+"#;
+
+#[test]
+fn a_gate_that_was_passed_and_fails_while_a_person_is_waited_for_rolls_the_run_back() {
+    let (fleet, _backed) = Fleet::on(&["one", "two"]);
+    std::fs::write(fleet.path().join("waiting.md"), RUNBOOK).expect("a runbook");
+    fleet.add_settings("[runbook]\npath = \"waiting.md\"\n");
+    let url = fleet.with("one", |i| i.url().to_owned());
+    let (bad, over) = (AtomicBool::new(false), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| traffic(&url, &bad, &over));
+        let _ends = Ends(&over);
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_dbctl"));
+        command
+            .args(["rollout", "start", "--confirm", "production"])
+            .current_dir(fleet.path())
+            .env_remove("DATABASE_URL");
+        let mut session = Session::spawn(command).expect("a terminal");
+        session.set_expect_timeout(Some(Duration::from_secs(60)));
+        session
+            .expect("Is everybody content?")
+            .expect("the bake passes, and a person is asked");
+        bad.store(true, Ordering::Relaxed);
+        session
+            .expect("while the run waits")
+            .expect("the gate is watched still");
+        session.expect("ROLLED BACK").expect("it goes back");
+    });
+    assert_eq!(fleet.run(&["rollout", "status"]).code, 13);
+}
+
+/// Also when the test panics.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Good requests, and from some moment on such as are denied. The instance may be restarting.
+fn traffic(url: &str, bad: &AtomicBool, over: &AtomicBool) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let http = reqwest::Client::new();
+    while !over.load(Ordering::Relaxed) {
+        let (path, body) = if bad.load(Ordering::Relaxed) {
+            ("verify", serde_json::json!({ "token": "nobody's" }))
+        } else {
+            ("", serde_json::json!({ "subject": "somebody" }))
+        };
+        let url = format!("{url}/v1/tokens/{path}");
+        let request = http.post(url.trim_end_matches('/')).json(&body);
+        let _ = runtime.block_on(request.timeout(Duration::from_secs(1)).send());
+        std::thread::sleep(Duration::from_millis(15));
+    }
+}
