@@ -76,7 +76,7 @@ fn a_gate_that_was_passed_and_fails_while_a_person_is_waited_for_rolls_the_run_b
         let mut session = Session::spawn(command).expect("a terminal");
         session.set_expect_timeout(Some(Duration::from_secs(60)));
         session
-            .expect("Is everybody content?")
+            .expect("look wants a person")
             .expect("the bake passes, and a person is asked");
         bad.store(true, Ordering::Relaxed);
         session
@@ -108,7 +108,8 @@ fn traffic(url: &str, bad: &AtomicBool, over: &AtomicBool) {
         };
         let url = format!("{url}/v1/tokens/{path}");
         let request = http.post(url.trim_end_matches('/')).json(&body);
-        let _ = runtime.block_on(request.timeout(Duration::from_secs(1)).send());
+        let request = request.timeout(Duration::from_secs(1));
+        let _ = runtime.block_on(async { request.send().await });
         std::thread::sleep(Duration::from_millis(15));
     }
 }

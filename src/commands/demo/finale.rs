@@ -12,7 +12,7 @@ use crate::rollout::engine::{Ending, replay};
 use crate::rollout::journal::{Entry, RunId};
 use crate::rollout::machine::{Event, Part};
 use crate::runbook::model::StepKind;
-use crate::runbook::plan::Plan;
+use crate::runbook::plan::{Plan, Planned};
 use crate::ui::{Report, Screen, Tone, clock_time};
 
 /// One run as the journal tells it.
@@ -24,9 +24,10 @@ pub struct Act {
     pub exit_code: u8,
     pub timeline: Vec<Moment>,
     pub events: usize,
-    /// From the trigger's event to the event that all toggles are set back, in milliseconds.
+    /// From the event of the trigger that fired, or of the gate that failed, to the event that all
+    /// toggles are set back, in milliseconds.
     pub trigger_to_toggles_ms: Option<u64>,
-    /// From the trigger's event to authentication working again, in milliseconds.
+    /// From the same event to authentication working again, in milliseconds.
     pub trigger_to_recovery_ms: Option<u64>,
 }
 
@@ -41,8 +42,14 @@ impl Act {
         plan: &Plan,
     ) -> Result<Self> {
         replay(entries)?;
-        let triggered = at(entries, |e| matches!(e, Event::Triggered { .. }));
-        let since = |done: Option<u64>| Some(done?.saturating_sub(triggered?));
+        let is_bake =
+            |p: Option<&Planned>| p.is_some_and(|p| matches!(p.step.kind, StepKind::Bake { .. }));
+        let seen = at(entries, |e| {
+            matches!(e, Event::Triggered { .. })
+                || matches!(e, Event::Failed { step, .. } if step.part == Part::Forward
+                    && is_bake(plan.forward.get(step.index)))
+        });
+        let since = |done: Option<u64>| Some(done?.saturating_sub(seen?));
         let step_done = |wanted: fn(&StepKind) -> bool| {
             at(entries, |e| {
                 matches!(e, Event::Succeeded { step, .. } if step.part == Part::Rollback
@@ -131,10 +138,10 @@ impl Finale {
         ];
         for act in &self.acts {
             if let Some(ms) = act.trigger_to_toggles_ms {
-                lines.push(("trigger → toggles flipped".into(), seconds(ms)));
+                lines.push(("harm seen → toggles flipped".into(), seconds(ms)));
             }
             if let Some(ms) = act.trigger_to_recovery_ms {
-                lines.push(("trigger → authentication works again".into(), seconds(ms)));
+                lines.push(("harm seen → authentication works again".into(), seconds(ms)));
             }
         }
         lines.push((
