@@ -389,7 +389,7 @@ fn the_exported_key_set_holds_what_verifies_and_nothing_private() {
     );
     let list = run(dir, &["keys", "list", "--database-url", &db.url]);
     assert!(list.stdout.contains("revoked"), "{}", list.stdout);
-    assert!(list.stdout.contains("public half only"), "{}", list.stdout);
+    assert!(list.stdout.contains("public half"), "{}", list.stdout);
     assert!(
         list.stdout.lines().all(|l| l.chars().count() <= 80),
         "{}",

@@ -286,10 +286,12 @@ impl Drop for Cluster {
     }
 }
 
-/// A port that nobody listens on just now.
+/// A port that nobody listens on just now. It lies below those that the system gives to
+/// connections (Linux: from 32768): a server that is stopped and started again finds it free.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("an address").port()
+    let ports = std::iter::repeat_with(|| rand::random_range(20_000..32_000));
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.take(1000).find(free).expect("a free port")
 }
 
 /// A program of the newest PostgreSQL that is installed, or of `DBCTL_TEST_PG_BIN`.
