@@ -398,29 +398,33 @@ impl SqliteStore {
         force: bool,
     ) -> Result<Taken> {
         let act = "taking the lease in";
-        // Counted from before the request: the store's clock may start later, never earlier.
-        let before = std::time::Instant::now();
         let sql = format!(
             "UPDATE leases SET holder = ?1, token = token + 1, expires_ms = {NOW} + ?2
              WHERE run = ?3 AND (?4 OR expires_ms <= {NOW}) RETURNING token"
         );
-        // All of it: the row comes before the commit, which may still fail.
-        let token: Vec<i64> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
-            .bind(holder)
-            .bind(millis(ttl))
-            .bind(run.as_str())
-            .bind(force)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|e| self.problem(act, &e))?;
-        if let Some(token) = token.first().copied() {
-            let lease = Lease::new(run.clone(), holder.to_owned(), unsigned(token), ttl, before);
-            return Ok(Taken::Ours(lease));
+        // Twice: the lease may expire between the attempt and the look at who holds it.
+        for _ in 0..2 {
+            // Counted from before the request: the store's clock may start later, never earlier.
+            let before = std::time::Instant::now();
+            // All of it: the row comes before the commit, which may still fail.
+            let token: Vec<i64> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql.clone()))
+                .bind(holder)
+                .bind(millis(ttl))
+                .bind(run.as_str())
+                .bind(force)
+                .fetch_all(&self.pool)
+                .await
+                .map_err(|e| self.problem(act, &e))?;
+            if let Some(token) = token.first().copied() {
+                let token = unsigned(token);
+                let lease = Lease::new(run.clone(), holder.to_owned(), token, ttl, before);
+                return Ok(Taken::Ours(lease));
+            }
+            if let Some(held) = self.holder(run).await? {
+                return Ok(Taken::Held(held));
+            }
         }
-        match self.holder(run).await? {
-            Some(held) => Ok(Taken::Held(held)),
-            None => Err(self.note(act, format!("run {run} is not in it"))),
-        }
+        Err(self.note(act, format!("run {run} is not in it")))
     }
 
     pub async fn holder(&self, run: &RunId) -> Result<Option<Held>> {
