@@ -238,6 +238,7 @@ async fn test_gate(
         .collect();
     tested.bake = Some(bake);
     tested.interval_ms = millis(gate.interval);
+    tested.step_ms = millis(step);
     tested.unit = unit(&gate.measure);
     tested.levels = gate.thresholds.levels();
     let all = [tested.on.clone(), tested.others.clone()].concat();
@@ -330,6 +331,7 @@ async fn test_trigger(
     let step = args.step.max(trigger.interval);
     let mut trigger = trigger.clone();
     trigger.interval = step;
+    tested.step_ms = millis(step);
     let mut past = Live::new(context)?.past(plan.clone().into(), &trigger.measure, &tested.on)?;
     let progress = context.ui.counting(looks(from, to, step));
     let mut then = from;
@@ -421,7 +423,7 @@ impl Tested {
             )
             .expect("a string");
         }
-        let step = Duration::from_millis(self.step_ms.max(self.interval_ms));
+        let step = Duration::from_millis(self.step_ms);
         write!(text, "; a look every {}", duration(step)).expect("a string");
         if self.interval_ms < self.step_ms {
             let own = duration(Duration::from_millis(self.interval_ms));

@@ -118,8 +118,9 @@ fn watched<'a>(plan: &'a Plan, vigil: &'a Vigil) -> impl Iterator<Item = &'a Gat
     gates.filter(|gate| !gate.muted)
 }
 
-/// Gates that have failed for an interval: the second look decides whether it was a moment. What
-/// cannot be judged is no harm, and nothing goes on by it: a person is waited for.
+/// Gates that have failed for longer than they may: an interval for each failed look that they
+/// are allowed, and one more; beyond the second level the next look decides. What cannot be judged
+/// is no harm, and nothing goes on by it: a person is waited for.
 fn keep_vigil(
     watch: &Watch<Sources>,
     plan: &Plan,
@@ -138,7 +139,12 @@ fn keep_vigil(
             continue;
         }
         let since = *failing.entry(gate.id.clone()).or_insert(now);
-        if age(since, now) >= gate.interval {
+        let allowed = match reading.grave {
+            true => 0,
+            false => gate.limits.failures.unwrap_or(0),
+        };
+        let enough = gate.interval.saturating_mul(allowed.saturating_add(1));
+        if age(since, now) >= enough {
             fired.push(Fired {
                 id: gate.id.clone(),
                 why: format!("while the run waits: {}", reading.why),
