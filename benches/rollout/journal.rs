@@ -135,7 +135,19 @@ pub async fn write(dir: &Path, events: u64) {
     }
     engine.tell(Input::Tick).await.expect("it is recorded");
     engine.leave().await;
-    println!("{} events in {}", engine.head().seq, path.display());
+    println!(
+        "{} events in {}, with {} of memory at most",
+        engine.head().seq,
+        path.display(),
+        peak()
+    );
+}
+
+/// The greatest resident set of this process, as the kernel saw it.
+fn peak() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+    line.map_or("an unknown amount", str::trim).to_owned()
 }
 
 fn readings(warming: bool) -> Vec<Reading> {

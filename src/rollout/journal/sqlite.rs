@@ -4,13 +4,16 @@
 mod copy;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
 use sqlx::{Row as _, Sqlite, Transaction};
+use tokio::sync::Mutex;
 
 use super::chain::{self, Entry, RunId};
 use super::request::{Request, RequestKind};
@@ -81,6 +84,9 @@ const NOW: &str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
 #[derive(Debug, Clone)]
 pub(super) struct SqliteStore {
     pool: SqlitePool,
+    /// One of the pool's connections, kept by whoever appends: the pool's own hand-over wakes two
+    /// threads twice, which takes as long as the durable write.
+    writer: Arc<Mutex<Option<PoolConnection<Sqlite>>>>,
     path: PathBuf,
 }
 
@@ -120,6 +126,7 @@ impl SqliteStore {
             .connect_lazy_with(options);
         let journal = Self {
             pool,
+            writer: Arc::default(),
             path: path.to_owned(),
         };
         // Switching a new file to write-ahead logging wants it alone for a moment, and SQLite does
@@ -370,6 +377,11 @@ impl SqliteStore {
         closed: bool,
     ) -> sqlx::Result<bool> {
         let after = entry.after();
+        let mut writer = self.writer.lock().await;
+        let writer = match &mut *writer {
+            Some(writer) => writer,
+            none => none.insert(self.pool.acquire().await?),
+        };
         let done = sqlx::query(
             "INSERT INTO events (run, seq, body, prev, hash)
              SELECT ?1, ?2, ?3, ?4, ?5 FROM leases, runs
@@ -385,7 +397,7 @@ impl SqliteStore {
         .bind(signed(lease.token()))
         .bind(closed)
         .bind(signed(after.seq))
-        .execute(&self.pool)
+        .execute(&mut **writer)
         .await?;
         Ok(done.rows_affected() == 1)
     }
