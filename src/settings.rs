@@ -192,6 +192,9 @@ pub struct Target {
     pub restart: Restart,
     /// Where the memory and file adapters read at their start; the rollback kit is kept here.
     pub state_dir: PathBuf,
+    /// The log that the service writes: what it says of trouble is kept when a run is stopped.
+    #[serde(default)]
+    pub log: Option<crate::check::logs::LogConfig>,
 }
 
 /// `restart = ["systemctl", "restart", "auth@1"]` or `restart = { post = "http://…/restart" }`.
@@ -389,6 +392,18 @@ fn parse(file: &Path, text: &str) -> Result<Config> {
         for target in &mut env.targets {
             under(&mut target.env_file);
             under(&mut target.state_dir);
+            if let Some(log) = &mut target.log {
+                log.file.iter_mut().for_each(under);
+                log.check().map_err(|why| {
+                    let doing = format!("reading {}", file.display());
+                    Problem::new(
+                        Exit::Config,
+                        doing,
+                        format!("target {}: {why}", target.name),
+                    )
+                    .next("docs/settings.md describes [[environments.NAME.targets]]")
+                })?;
+            }
         }
         if let Some(metrics) = &mut env.metrics {
             metrics.files().for_each(under);

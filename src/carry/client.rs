@@ -83,6 +83,8 @@ pub struct CallFailed {
     /// `GET /healthz`.
     pub call: String,
     pub failure: Failure,
+    /// The id under which the service's own records have it, if it came that far.
+    pub request_id: String,
 }
 
 impl fmt::Display for CallFailed {
@@ -239,10 +241,12 @@ impl ServiceClient {
         let mut call = self.call(Method::GET, "/metrics");
         call.limit = METRICS_BODY_BYTES;
         let raw = call.send(&[200]).await?;
+        let request_id = raw.request_id;
         String::from_utf8(raw.body).map_err(|_| CallFailed {
             target: self.name.clone(),
             call: raw.call,
             failure: Failure::Unreadable("it is not UTF-8".into()),
+            request_id,
         })
     }
 
@@ -256,7 +260,11 @@ impl ServiceClient {
         let call = self.big(Method::GET, "/v1/carry/export");
         let raw = call.send(&[200]).await?;
         let call = raw.call.clone();
-        let snapshot: Snapshot = raw.read(&self.name)?.body;
+        let Answer {
+            request_id,
+            body: snapshot,
+            ..
+        } = raw.read::<Snapshot>(&self.name)?;
         if snapshot.schema == Snapshot::SCHEMA {
             return Ok(snapshot);
         }
@@ -268,6 +276,7 @@ impl ServiceClient {
                 snapshot.schema.escape_debug(),
                 Snapshot::SCHEMA
             )),
+            request_id,
         })
     }
 
@@ -283,7 +292,11 @@ impl ServiceClient {
         let call = self.call(method, "/v1/carry/fence").by_admin();
         let raw = call.send(&[200]).await?;
         let asked = raw.call.clone();
-        let answer: Fence = raw.read(&self.name)?.body;
+        let Answer {
+            request_id,
+            body: answer,
+            ..
+        } = raw.read::<Fence>(&self.name)?;
         if answer.fenced == fenced {
             return Ok(answer);
         }
@@ -291,6 +304,7 @@ impl ServiceClient {
             target: self.name.clone(),
             call: asked,
             failure: Failure::Unreadable(format!("it says fenced = {}", answer.fenced)),
+            request_id,
         })
     }
 
@@ -399,6 +413,7 @@ impl Call<'_> {
             target: self.client.name.clone(),
             call: self.name.clone(),
             failure,
+            request_id: request_id.clone(),
         };
         let answer = exchange(request, timeout, self.limit)
             .await
@@ -411,6 +426,7 @@ impl Call<'_> {
                     status: answer.status.as_u16(),
                     message: message(&answer.body),
                 },
+                request_id: answer.request_id.unwrap_or(request_id),
             });
         }
         Ok(Raw {
@@ -493,6 +509,7 @@ impl Raw {
                 target: target.to_owned(),
                 call: self.call,
                 failure: Failure::Unreadable(e.to_string()),
+                request_id: self.request_id,
             }),
         }
     }

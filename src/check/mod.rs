@@ -1,8 +1,9 @@
 //! Checks: smoke checks over HTTP, verification queries, metric gates. Each gives a verdict and
-//! the evidence that it saw.
+//! the evidence that it saw; [`logs`] has what the service's own log says.
 
 mod expectations;
 pub mod gates;
+pub mod logs;
 mod looks;
 pub mod metrics;
 pub mod preflight;

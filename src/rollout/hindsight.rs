@@ -108,6 +108,7 @@ impl Hindsight {
                 | Event::Aborted { .. }
                 | Event::Waived { .. }
                 | Event::Note { .. }
+                | Event::Logged { .. }
                 | Event::Agreed { .. }
                 | Event::Replanned { .. }
                 | Event::Checkpoint(_) => became,

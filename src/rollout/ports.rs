@@ -7,7 +7,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::journal::{Entry, RunId};
-use super::machine::{Bake, BakeOutline, Found, Outcome, Part, Reading, State, StepRef};
+use super::machine::{Bake, BakeOutline, Found, Outcome, Part, Reading, State, Status, StepRef};
+use crate::check::logs::LogExcerpt;
+use crate::runbook::model::{Gate, StepKind};
 use crate::runbook::plan::{Phase, Plan, Planned, TargetRef};
 
 /// One attempt of one step.
@@ -92,6 +94,42 @@ pub struct Vigil {
     pub paused: bool,
 }
 
+impl Vigil {
+    /// While a person is waited for: the bake that was begun last, unless more was switched since.
+    /// Its gates stay live; the machine hears of them as of triggers.
+    pub fn of(plan: &Plan, state: &State) -> Option<Self> {
+        let paused = match state.status {
+            Status::Paused { .. } => true,
+            Status::AwaitingApproval { .. } | Status::AwaitingAnswer { .. } => false,
+            Status::Running
+            | Status::RollingBack
+            | Status::RolledBack
+            | Status::Stuck { .. }
+            | Status::Completed
+            | Status::Aborted => return None,
+        };
+        let begun = plan.forward.iter().zip(&state.forward);
+        let mut begun = begun.rev().filter(|(_, step)| step.attempts > 0);
+        let is_bake = |p: &Planned| matches!(p.step.kind, StepKind::Bake { .. });
+        let (last, _) = begun.find(|(p, _)| p.flips() || is_bake(p))?;
+        (state.triggers_armed() && is_bake(last)).then(|| Self {
+            planned: last.clone(),
+            paused,
+        })
+    }
+
+    /// The gates that are watched: those that may decide.
+    pub fn gates<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = &'a Gate> {
+        let ids: &[String] = if let StepKind::Bake { gates, .. } = &self.planned.step.kind {
+            gates
+        } else {
+            &[]
+        };
+        let gates = ids.iter().filter_map(|id| plan.gate(id));
+        gates.filter(|gate| !gate.muted)
+    }
+}
+
 /// A bake under way, with what its looks came to so far.
 #[derive(Debug, Clone)]
 pub struct Baking {
@@ -105,6 +143,8 @@ pub struct Baking {
 pub struct Looked {
     /// One for each gate of the bake; none where no bake was to be looked at.
     pub gates: Option<Vec<Reading>>,
+    /// One for each gate that is watched while the run waits for a person; none where it does not.
+    pub vigil: Option<Vec<Reading>>,
     pub fired: Vec<Fired>,
     /// Triggers that could not be judged: shown, never taken for quiet.
     pub unknown: Vec<(String, String)>,
@@ -140,6 +180,16 @@ pub trait World: Send + Sync + 'static {
 
     /// Samples the metrics and judges gates and triggers.
     fn look(&self, look: Look) -> impl Future<Output = Looked> + Send;
+
+    /// What the logs of these targets say of trouble since `since_ms`; nothing of targets whose log
+    /// nobody named. Bounded in time and in size, and without secrets.
+    fn logs(
+        &self,
+        _targets: Vec<TargetRef>,
+        _since_ms: u64,
+    ) -> impl Future<Output = Vec<LogExcerpt>> + Send {
+        std::future::ready(Vec::new())
+    }
 
     /// Keeps the rollback kit fresh and both sides of the switch in step.
     fn tend(

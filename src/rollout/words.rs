@@ -3,6 +3,7 @@
 use super::journal::Entry;
 use super::machine::{Event, Found, State};
 use super::person::claims;
+use crate::check::logs::LogExcerpt;
 use crate::runbook::plan::Plan;
 
 /// As [`line`], with what the person behind it says of themselves.
@@ -79,8 +80,40 @@ pub fn line(event: &Event, plan: &Plan, state: &State) -> Option<String> {
         Event::Aborted { by, why } => format!("aborted by {by}: {why}"),
         Event::Waived { by } => format!("what was due after the rollback is waived by {by}"),
         Event::Note { by, text } => format!("note by {by}: {text}"),
+        Event::Logged { logs, .. } => logs.iter().map(log).collect::<Vec<_>>().join("; "),
     };
     Some(text)
+}
+
+/// What a log said, in a line.
+fn log(said: &LogExcerpt) -> String {
+    let LogExcerpt {
+        target,
+        source,
+        why,
+        matched,
+        lines,
+        request_ids,
+    } = said;
+    if let Some(why) = why {
+        return format!("the log of {target} ({source}) could not be read: {why}");
+    }
+    let Some(newest) = lines.last() else {
+        return format!("the log of {target} says nothing of trouble");
+    };
+    let requests = match request_ids.len() {
+        0 => String::new(),
+        1 => " and a request id".into(),
+        n => format!(" and {n} request ids"),
+    };
+    let many = match matched {
+        1 => "a line".into(),
+        n => format!("{n} lines"),
+    };
+    format!(
+        "the log of {target} has {many} of trouble{requests}; the newest: {}",
+        newest.text
+    )
 }
 
 /// What a probe found, in words.

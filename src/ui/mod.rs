@@ -10,6 +10,7 @@ mod prompt;
 mod report_page;
 mod table;
 mod times;
+mod waiting;
 
 use std::fmt::{self, Write as _};
 use std::io::{IsTerminal, Write as _};
@@ -23,11 +24,12 @@ use crate::settings::{ColorChoice, Format, Settings};
 pub use amounts::amount;
 pub use chart::{Course, chart};
 pub use checks::Explain;
-pub use progress::{BakeView, Seen, Watched};
+pub use progress::{BakeView, Limit, Seen, Watched};
 pub use prompt::{Answer, Confirmed};
 pub use report_page::report_page;
 pub use table::{middle, printable, table};
 pub use times::{clock_time, in_column, moment};
+pub use waiting::WaitView;
 
 /// Something that a command answers with: for programs through [`Serialize`], for people through
 /// [`Report::human`].
@@ -265,11 +267,29 @@ impl Ui {
 
     /// A question on stderr, the cursor left behind it.
     fn question(&self, text: &str) {
+        let text = self.rows_of_question(text).join("\n") + " ";
+        let mut err = std::io::stderr().lock();
+        let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+    }
+
+    /// A question as it is folded for the terminal.
+    fn rows_of_question(&self, text: &str) -> Vec<String> {
         let mut screen = self.status_screen();
         screen.fold(text).expect("writing to a string cannot fail");
         let folded = screen.into_string();
+        folded.trim_end().lines().map(str::to_owned).collect()
+    }
+
+    /// How wide the terminal really is that status goes to; nothing where it does not say.
+    fn columns_of_terminal(&self) -> usize {
+        use indicatif::TermLike as _;
+        usize::from(dialoguer::console::Term::stderr().width())
+    }
+
+    /// Draws `line` over the row that lies so many above the cursor, which stays where it is.
+    fn draw_above(&self, rows: usize, line: &str) {
+        let text = format!("\x1b7\x1b[{rows}A\r\x1b[2K{line}\x1b8");
         let mut err = std::io::stderr().lock();
-        let text = format!("{} ", folded.trim_end());
         let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
     }
 

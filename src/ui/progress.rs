@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use textwrap::core::display_width;
 
-use super::amounts::amount;
+use super::amounts::{amount, difference};
 use super::checks::VERDICT;
 use super::{Screen, Tone, Ui, duration, middle, printable};
 use crate::check::Verdict;
@@ -26,8 +26,31 @@ const ROOMY: usize = 76;
 pub struct Watched {
     pub gate: String,
     pub unit: Unit,
-    /// It passes while the value is at most this.
-    pub limit: f64,
+    /// The values at which something happens, at least one.
+    pub limits: Vec<Limit>,
+    /// How much worse than the others it may be.
+    pub margin: Option<f64>,
+}
+
+/// A value at which something happens.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit {
+    /// Such as `pause`.
+    pub what: &'static str,
+    pub value: f64,
+    /// Values come to it from below; else from above.
+    pub from_below: bool,
+}
+
+impl Limit {
+    /// How far a value is from it, as a share of it; negative where it lies beyond.
+    fn left(&self, value: f64) -> f64 {
+        let left = match self.from_below {
+            true => self.value - value,
+            false => value - self.value,
+        };
+        left / self.value.abs().max(f64::MIN_POSITIVE)
+    }
 }
 
 /// What one look saw of a gate.
@@ -38,6 +61,8 @@ pub struct Seen {
     /// Not judged only because the watch is younger than the window.
     pub warming: bool,
     pub value: Option<f64>,
+    /// The upper bound of how much worse than the others.
+    pub worse_by: Option<f64>,
     pub samples: Option<f64>,
     /// Samples a second.
     pub rate: Option<f64>,
@@ -191,9 +216,8 @@ fn drawn(inner: &Inner, screen: &Screen) -> String {
     let spark_width = width.saturating_sub(taken).clamp(4, 24);
     let mut lines = Vec::new();
     for (line, numbers) in inner.gates.iter().zip(&numbers) {
-        let Watched { gate, limit, .. } = &line.watched;
-        let gate = middle(&printable(gate), name.saturating_sub(1));
-        let spark = spark(&line.values, *limit, spark_width);
+        let gate = middle(&printable(&line.watched.gate), name.saturating_sub(1));
+        let spark = spark(&line.values, line.limit().map(|l| l.value), spark_width);
         let rest = format!("{gate:<name$}  {spark}  {numbers}");
         let rest = cut(&rest, width.saturating_sub(2 + VERDICT + 1));
         lines.push(format!("  {} {rest}", verdict(line, screen)));
@@ -218,22 +242,76 @@ fn verdict(line: &Line, screen: &Screen) -> String {
     }
 }
 
-/// The value beside its limit, and how many samples it is made of where there is room.
+impl Line {
+    fn value(&self) -> Option<f64> {
+        self.last.as_ref().and_then(|l| l.value)
+    }
+
+    /// The limit that comes next; the last one where the value lies beyond all of them.
+    fn limit(&self) -> Option<&Limit> {
+        let limits = self.watched.limits.iter();
+        let Some(value) = self.value() else {
+            return self.watched.limits.first();
+        };
+        let left = |l: &&Limit| l.left(value);
+        let ahead = limits.clone().filter(|l| left(l) >= 0.0);
+        let next = ahead.min_by(|a, b| left(a).total_cmp(&left(b)));
+        next.or_else(|| limits.min_by(|a, b| left(a).total_cmp(&left(b))))
+    }
+
+    /// The margin, where less of it is left than to the limit.
+    fn margin(&self) -> Option<(f64, f64)> {
+        let (margin, worse) = (self.watched.margin?, self.last.as_ref()?.worse_by?);
+        let left = (margin - worse) / margin.abs().max(f64::MIN_POSITIVE);
+        let other = self.limit().zip(self.value()).map(|(l, v)| l.left(v));
+        // A limit that is broken says more.
+        let nearer = other.is_none_or(|other| (0.0..).contains(&other) && left < other);
+        nearer.then_some((worse, margin))
+    }
+}
+
+/// The value beside what it comes to next, and how many samples it is made of where there is room.
 fn numbers(line: &Line, width: usize) -> String {
-    let Watched { unit, limit, .. } = &line.watched;
-    let value = line.last.as_ref().and_then(|l| l.value);
-    let value = value.map_or_else(|| "–".to_owned(), |v| amount(*unit, v));
+    let unit = line.watched.unit;
+    let shown = line
+        .value()
+        .map_or_else(|| "–".to_owned(), |v| amount(unit, v));
+    let against = match (line.margin(), line.limit()) {
+        (Some((worse, margin)), _) => {
+            let (worse, margin) = (difference(unit, worse), difference(unit, margin));
+            format!("{shown}, worse by {worse} of {margin}")
+        }
+        (None, Some(limit)) => {
+            let beyond = line.value().is_some_and(|v| limit.left(v) < 0.0);
+            let word = match (limit.from_below, beyond) {
+                (true, false) => "of",
+                (true, true) => "past",
+                (false, false) => "above",
+                (false, true) => "below",
+            };
+            format!(
+                "{shown} {word} {} {}",
+                amount(unit, limit.value),
+                limit.what
+            )
+        }
+        (None, None) => shown,
+    };
     let samples = line.last.as_ref().and_then(|l| l.samples);
     let samples = samples.filter(|_| width >= ROOMY);
     let samples = samples.map_or_else(String::new, |n| format!(" · {n:.0} samples"));
-    format!("{value} of {}{samples}", amount(*unit, *limit))
+    format!("{against}{samples}")
 }
 
 /// The newest measurements, each as high as its share of the limit; `·` where there was none.
-fn spark(values: &VecDeque<Option<f64>>, limit: f64, room: usize) -> String {
+fn spark(values: &VecDeque<Option<f64>>, limit: Option<f64>, room: usize) -> String {
     const STEPS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let newest = values.iter().skip(values.len().saturating_sub(room));
-    let highest = newest.clone().flatten().copied().fold(limit, f64::max);
+    let highest = newest
+        .clone()
+        .flatten()
+        .copied()
+        .fold(limit.unwrap_or(0.0), f64::max);
     let step = |value: &Option<f64>| match value {
         None => '·',
         Some(value) => {
@@ -263,7 +341,7 @@ fn watch(inner: &Inner) -> String {
 }
 
 /// The verdict in a word; warming up is none.
-fn word(seen: &Seen) -> String {
+pub(super) fn word(seen: &Seen) -> String {
     match seen.warming {
         true => "warming up".into(),
         false => seen.verdict.to_string(),
@@ -271,7 +349,7 @@ fn word(seen: &Seen) -> String {
 }
 
 /// As much of a line as fits.
-fn cut(text: &str, width: usize) -> String {
+pub(super) fn cut(text: &str, width: usize) -> String {
     if display_width(text) <= width {
         return text.to_owned();
     }

@@ -11,9 +11,19 @@ use expectrl::{Expect as _, Session};
 use crate::support::cli::{dbctl, run};
 
 /// A folder with a runbook whose bake watches what is soon not measured any more.
+fn unwatchable() -> tempfile::TempDir {
+    let id = "a-gate-with-a-name-that-is-far-too-long-for-it";
+    watching(
+        id,
+        "max = 0",
+        "[ $(wc -l < asked) -gt 4 ] && exit 3\necho 0",
+    )
+}
+
+/// A folder with a runbook whose bake watches what a program says.
 ///
 /// The target itself answers: a run is not begun where nothing could be watched.
-fn unwatchable() -> tempfile::TempDir {
+fn watching(id: &str, thresholds: &str, says: &str) -> tempfile::TempDir {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();
     std::thread::spawn(move || {
@@ -25,15 +35,17 @@ fn unwatchable() -> tempfile::TempDir {
         }
     });
     let dir = tempfile::tempdir().expect("a folder");
-    let runbook = "# Watches\n\n## Steps\n\nWatches.\n\n\
+    let runbook = format!(
+        "# Watches\n\n## Steps\n\nWatches.\n\n\
         ```toml step\nid = \"watch\"\nkind = \"bake\"\nphase = \"staging\"\nenv = \"staging\"\n\
-        for = \"1m\"\ngates = [\"a-gate-with-a-name-that-is-far-too-long-for-it\"]\n```\n\n\
-        ```toml gate\nid = \"a-gate-with-a-name-that-is-far-too-long-for-it\"\n\
-        measure = { command = { run = [\"./measure\"] } }\n\
-        max = 0\ninterval = \"1s\"\nwindow = \"10s\"\nerror_limit = 2\n```\n";
+        for = \"1m\"\ngates = [\"{id}\"]\n```\n\n\
+        ```toml gate\nid = \"{id}\"\n\
+        measure = {{ command = {{ run = [\"./measure\"] }} }}\n\
+        {thresholds}\ninterval = \"1s\"\nwindow = \"10s\"\nerror_limit = 2\n```\n"
+    );
     std::fs::write(dir.path().join("watch.md"), runbook).expect("written");
     let program = dir.path().join("measure");
-    let script = "#!/bin/sh\necho >> asked\n[ $(wc -l < asked) -gt 4 ] && exit 3\necho 0\n";
+    let script = format!("#!/bin/sh\necho >> asked\n{says}\n");
     std::fs::write(&program, script).expect("written");
     let runs = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&program, runs).expect("changed");
@@ -108,6 +120,23 @@ fn a_bake_on_a_terminal_shows_its_gates_within_sixty_columns() {
     ] {
         assert!(has(text), "{text}: {shown:#?}");
     }
+}
+
+#[test]
+fn a_bake_shows_the_limit_that_comes_next_and_then_the_one_behind_it() {
+    let levels = "pause_above = 5\nrollback_above = 9\nfailure_limit = 50";
+    let says = "n=$(wc -l < asked)\n[ $n -gt 9 ] && exit 3\n[ $n -gt 5 ] && echo 7 || echo 3";
+    let shows = |columns: u16| {
+        let dir = watching("auth-errors", levels, says);
+        let shown = lines(&drawn(dir.path(), columns, &[]), usize::from(columns));
+        let has = |text: &str| shown.iter().any(|l| l.contains(text));
+        assert!(has("3 of 5 pause"), "{shown:#?}");
+        assert!(has("7 of 9 rollback"), "{shown:#?}");
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| shows(60));
+        shows(80);
+    });
 }
 
 #[test]

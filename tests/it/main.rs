@@ -11,6 +11,7 @@ mod cli;
 mod connections;
 mod demo;
 mod dry;
+mod evidence;
 mod faults;
 mod fence;
 mod hooks;

@@ -135,6 +135,17 @@ fn a_run_in_progress_says_as_of_when_and_shows_the_time_that_nobody_watched() {
         gaps.contains(&"nobody looked for 5m 05s".to_owned()),
         "{gaps:?}"
     );
+    // What was not measured draws no line: the gate without data has one piece more than gaps make.
+    let pieces = "(id) => [...document.querySelectorAll('#gates figure')]
+        .find(f => f.querySelector('strong').textContent == id)
+        .querySelector('svg.plot').querySelectorAll('polyline.value').length";
+    let of =
+        |browser: &mut Browser, id: &str| browser.eval(&format!("({pieces})('{id}')")).as_u64();
+    assert_eq!(of(&mut browser, "auth-errors"), Some(2));
+    assert_eq!(of(&mut browser, "auth-latency"), Some(3));
+    let partly = "[...document.querySelectorAll('#gates figure rect[fill=\"url(#unseen)\"] title')]
+        .filter(t => t.textContent.startsWith('only a part')).length";
+    assert!(browser.eval(partly).as_u64().is_some_and(|n| n > 0));
     let people = text(&mut browser, "#people");
     assert!(
         people.contains("claims to be the night shift (not checked)"),
@@ -156,7 +167,11 @@ fn a_rolled_back_run_begins_with_what_started_it_and_the_first_sign_before() {
     let mortem = text(&mut browser, "#post-mortem");
     for told in [
         "Trigger: auth-failures: 6.98 % on production/auth-1",
-        "30s before the rollback: gate auth-errors ? inconclusive",
+        "47s before the rollback: log of production/auth-1 ! error: ERROR nonce store: the pool",
+        "gate auth-errors? inconclusive",
+        "the rollback began",
+        "authentication worked again",
+        "019ab3c4-77e1-7d1c-8f00-5b1f6f0e2d12",
         "connection refused",
         "019ab3c4-77e1-7d1c-8f00-5b1f6f0e2d11",
         "Impact",
@@ -165,6 +180,13 @@ fn a_rolled_back_run_begins_with_what_started_it_and_the_first_sign_before() {
     ] {
         assert!(mortem.contains(told), "{told}: {mortem}");
     }
+    let logs = text(&mut browser, "#logs");
+    assert!(
+        logs.contains("214 lines of trouble, 2 of them kept"),
+        "{logs}"
+    );
+    let evidence = "Gate auth-errors: evidence of harm in bake-canary".to_owned();
+    assert!(plots(&mut browser).contains(&evidence));
     let fails = browser.eval("document.querySelectorAll('svg.strip rect.fail').length");
     assert!(fails.as_u64().is_some_and(|n| n > 0), "{fails}");
 }

@@ -72,13 +72,30 @@ fn a_gate_that_was_passed_and_fails_while_a_person_is_waited_for_rolls_the_run_b
         command
             .args(["rollout", "start", "--confirm", "production"])
             .current_dir(fleet.path())
+            .env("TERM", "xterm-256color")
+            .env("COLUMNS", "80")
+            .env_remove("NO_COLOR")
+            .env_remove("CI")
             .env_remove("DATABASE_URL");
         let mut session = Session::spawn(command).expect("a terminal");
         session.set_expect_timeout(Some(Duration::from_secs(60)));
         session
             .expect("look wants a person")
             .expect("the bake passes, and a person is asked");
+        session
+            .expect("gates stay watched while this waits: denied")
+            .expect("it says that it still looks");
+        // Drawn over the line above the question, the cursor back behind the question.
+        session
+            .expect("\u{1b}7\u{1b}[1A\r\u{1b}[2K")
+            .expect("the line is drawn over");
+        session
+            .expect("watched: the gate passes · last look ")
+            .expect("it says what the look saw");
         bad.store(true, Ordering::Relaxed);
+        session
+            .expect("watched: denied fail · 0 of 1 pass")
+            .expect("it says which does not pass");
         session
             .expect("while the run waits")
             .expect("the gate is watched still");

@@ -258,6 +258,9 @@ impl<'a> Talk<'a> {
             if done {
                 return Ok("the decisions and events of this run are in Postgres".into());
             }
+            for id in decisions.union(&events) {
+                self.saw("not stored", format!("request {id}"));
+            }
             let example = decisions.union(&events).next().cloned().unwrap_or_default();
             return Err(fail(format!(
                 "not in Postgres within {} s: decisions of {decided}, events of {happened}",
@@ -294,7 +297,7 @@ impl<'a> Talk<'a> {
             .request(mapping, &request_id)
             .map_err(|why| stop(Verdict::Error, format!("{what}: {why}")))?;
         let answer = exchange(request, TIMEOUT, ANSWER_BYTES).await;
-        let answer = answer.map_err(|failure| self.unanswered(&what, &failure))?;
+        let answer = answer.map_err(|failure| self.unanswered(&what, &failure, &request_id))?;
         let id = answer.request_id.clone().unwrap_or(request_id);
         let judged = self.judge(&what, mapping, &answer, &id);
         match ask {
@@ -336,8 +339,8 @@ impl<'a> Talk<'a> {
         Ok(request)
     }
 
-    fn unanswered(&mut self, what: &str, failure: &Failure) -> Stop {
-        self.saw(what, failure);
+    fn unanswered(&mut self, what: &str, failure: &Failure, request_id: &str) -> Stop {
+        self.saw(what, format!("{failure} (request {request_id})"));
         stop(Verdict::Error, format!("{what}: {failure}")).next(format!(
             "is {} running, and is its url right?",
             self.target.name
@@ -372,22 +375,29 @@ impl<'a> Talk<'a> {
                 "{what} answered {status}, wanted {wanted}{said}"
             )));
         }
-        self.saw(what, status);
-        for (path, wanted) in &mapping.expect {
-            match found(path) {
-                Some(value) if value == *wanted => {}
+        let wrong = mapping
+            .expect
+            .iter()
+            .find_map(|(path, wanted)| match found(path) {
+                Some(value) if value == *wanted => None,
                 // The value may be a token: only whether it is there is told.
-                Some(_) => return Err(fail(format!("{what}: {path} is not {wanted}"))),
-                None => return Err(fail(format!("{what}: nothing stands at {path}"))),
-            }
+                Some(_) => Some(format!("{what}: {path} is not {wanted}")),
+                None => Some(format!("{what}: nothing stands at {path}")),
+            });
+        let captured = mapping.capture.iter();
+        let missing = || {
+            let mut all = captured.clone();
+            let (name, path) = all.find(|(_, path)| found(path).is_none())?;
+            Some(format!("{what}: nothing stands at {path}, for `{name}`"))
+        };
+        if let Some(why) = wrong.or_else(missing) {
+            self.saw(what, format!("{status} (request {request_id})"));
+            return Err(fail(why));
         }
-        for (name, path) in &mapping.capture {
-            let Some(value) = found(path) else {
-                return Err(fail(format!(
-                    "{what}: nothing stands at {path}, for `{name}`"
-                )));
-            };
-            self.values.insert(name.clone(), value);
+        self.saw(what, status);
+        for (name, path) in captured {
+            self.values
+                .extend(found(path).map(|value| (name.clone(), value)));
         }
         Ok(())
     }

@@ -110,7 +110,8 @@ impl Operator for Autopilot {
             | Event::Agreed { .. }
             | Event::Replanned { .. }
             | Event::Checkpoint(_)
-            | Event::Note { .. } => false,
+            | Event::Note { .. }
+            | Event::Logged { .. } => false,
         };
         if let Some(text) = rollout::line(&entry.record.event, plan, state).filter(|_| worth) {
             let mut moments = self.moments.lock().unwrap_or_else(|e| e.into_inner());

@@ -2,22 +2,23 @@
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::hooks::Tap;
 use crate::check::Verdict;
 use crate::commands::Context;
 use crate::error::Exit;
 use crate::hooks::Hook;
+use crate::rollout::engine::now_ms;
 use crate::rollout::journal::Entry;
 use crate::rollout::machine::{Event, Reading, State};
-use crate::rollout::ports::{Agreed, Looked, Operator, Said};
+use crate::rollout::ports::{Agreed, Looked, Operator, Said, Vigil};
 use crate::rollout::report::{Numbers, unit};
 use crate::rollout::words;
-use crate::runbook::model::{Gate, StepKind};
+use crate::runbook::model::{Comparison, Condition, Gate, OnTrigger, StepKind, Thresholds};
 use crate::runbook::plan::{Phase, Plan, Planned};
 use crate::settings::Format;
-use crate::ui::{BakeView, Seen, Ui, Watched, clock_time, printable};
+use crate::ui::{BakeView, Limit, Seen, Ui, WaitView, Watched, clock_time, printable};
 
 /// Asks on the terminal and prints events on stderr; as JSON, one event a line on stdout.
 pub struct Terminal {
@@ -35,6 +36,8 @@ struct Lines {
     bar: Mutex<Option<BakeView>>,
     /// A question stands on the screen, the cursor behind it.
     asking: AtomicBool,
+    /// The gates that stay watched, where the run waits for a person.
+    waiting: Mutex<Option<WaitView>>,
 }
 
 impl Lines {
@@ -52,6 +55,23 @@ impl Lines {
         if self.asking.swap(false, Ordering::Relaxed) {
             self.ui.status("");
         }
+        if let Some(view) = &mut *self.waiting() {
+            view.overtaken();
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Option<WaitView>> {
+        self.waiting.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// What the gates came to that stay watched while the run waits.
+    fn keep_vigil(&self, seen: &[Seen]) {
+        // What is to be said leaves the place above the question.
+        let told = match &mut *self.waiting() {
+            Some(view) => view.looked(seen, now_ms()),
+            None => Vec::new(),
+        };
+        told.iter().for_each(|text| self.say(text));
     }
 }
 
@@ -66,6 +86,7 @@ impl Terminal {
             ui: ui.clone(),
             bar: Mutex::default(),
             asking: AtomicBool::new(false),
+            waiting: Mutex::default(),
         });
         let aside = lines.clone();
         Self {
@@ -80,8 +101,12 @@ impl Terminal {
         self.lines.say(text);
     }
 
-    async fn typed(&self, question: &str) -> Option<String> {
+    /// What somebody types; `answer` is the longest that would be one.
+    async fn typed(&self, question: &str, answer: &str) -> Option<String> {
         let _open = OpenQuestion(&self.lines);
+        if let Some(view) = &mut *self.lines.waiting() {
+            view.before_question(question, answer.len());
+        }
         self.lines.asking.store(true, Ordering::Relaxed);
         let line = self.ui.ask_line(question).await;
         self.lines.asking.store(false, Ordering::Relaxed);
@@ -146,7 +171,7 @@ impl Operator for Terminal {
             "Type {} to go on; anything else leaves everything as it is: ",
             phase.env
         );
-        match self.typed(&question).await {
+        match self.typed(&question, &phase.env).await {
             Some(line) if line == phase.env => Said::Yes,
             Some(_) | None => Said::No,
         }
@@ -168,7 +193,7 @@ impl Operator for Terminal {
         }
         self.say(super::approve::question(&self.ui, &step, &agreed).trim_end());
         let question = "Type yes if it is so; anything else leaves everything as it is: ";
-        match self.typed(question).await.as_deref() {
+        match self.typed(question, "yes").await.as_deref() {
             Some("yes") => Said::Yes,
             Some(_) | None => Said::No,
         }
@@ -179,7 +204,7 @@ impl Operator for Terminal {
             return Said::NobodyThere;
         }
         let question = "Paused. Type resume or rollback; anything else leaves the run as it is: ";
-        match self.typed(question).await.as_deref() {
+        match self.typed(question, "rollback").await.as_deref() {
             Some("resume") => Said::Yes,
             Some("rollback") => Said::Rollback,
             Some(_) | None => Said::No,
@@ -202,6 +227,7 @@ impl Operator for Terminal {
             self.say(screen.into_string().trim_end());
         }
         self.follow_bake(state, plan);
+        self.follow_wait(state, plan);
     }
 
     fn looked(&self, looked: &Looked) {
@@ -209,6 +235,11 @@ impl Operator for Terminal {
         if let Some(bar) = &*bar {
             let seen = looked.gates.iter().flatten().map(seen);
             bar.looked(seen.collect(), looked.unknown.clone());
+        }
+        drop(bar);
+        if let Some(vigil) = &looked.vigil {
+            let seen: Vec<Seen> = vigil.iter().map(seen).collect();
+            self.lines.keep_vigil(&seen);
         }
     }
 
@@ -243,14 +274,57 @@ impl Terminal {
             None => *bar = None,
         }
     }
+
+    fn follow_wait(&self, state: &State, plan: &Plan) {
+        let mut waiting = self.lines.waiting();
+        let Some(vigil) = Vigil::of(plan, state) else {
+            *waiting = None;
+            return;
+        };
+        waiting.get_or_insert_with(|| {
+            let gates = vigil.gates(plan).map(|g| g.id.clone()).collect();
+            WaitView::new(&self.ui, gates)
+        });
+    }
 }
 
 fn watched(gate: &Gate) -> Watched {
     Watched {
         gate: gate.id.clone(),
         unit: unit(&gate.measure),
-        limit: gate.thresholds.limit(),
+        limits: limits(&gate.thresholds),
+        margin: gate.margin,
     }
+}
+
+/// The values of a gate at which something happens, and what.
+fn limits(thresholds: &Thresholds) -> Vec<Limit> {
+    let Thresholds {
+        pass,
+        fail,
+        rollback,
+        on_fail,
+    } = *thresholds;
+    let fails = match on_fail {
+        OnTrigger::Pause => "pause",
+        OnTrigger::Rollback => "rollback",
+    };
+    // Between both nothing is certain: it does not pass, and it does not fail either.
+    let passes = if fail.is_some() { "unsure" } else { fails };
+    let pass = pass.filter(|p| fail.is_none_or(|f| f.number != p.number));
+    let limit = |of: Option<Condition>, what, is_bad: bool| {
+        of.map(|c| Limit {
+            what,
+            value: c.number,
+            from_below: is_bad == matches!(c.comparison, Comparison::Above | Comparison::AtLeast),
+        })
+    };
+    let all = [
+        limit(pass, passes, false),
+        limit(fail, fails, true),
+        limit(rollback, "rollback", true),
+    ];
+    all.into_iter().flatten().collect()
 }
 
 fn seen(reading: &Reading) -> Seen {
@@ -260,6 +334,7 @@ fn seen(reading: &Reading) -> Seen {
         verdict: reading.verdict,
         warming: reading.warming && reading.verdict != Verdict::Fail,
         value: numbers.value,
+        worse_by: numbers.worse_by,
         samples: numbers.samples,
         rate: numbers.rate,
         why: reading.why.clone(),

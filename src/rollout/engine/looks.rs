@@ -6,10 +6,8 @@ use tokio::time::Instant;
 
 use super::Engine;
 use super::outside::Looking;
-use crate::rollout::machine::{Class, Part, Status, StepRef};
+use crate::rollout::machine::{Class, Part, StepRef};
 use crate::rollout::ports::{Baking, Look, Operator, Vigil, World, flipped};
-use crate::runbook::model::StepKind;
-use crate::runbook::plan::Planned;
 
 /// The shortest time between two looks.
 const SHORTEST: Duration = Duration::from_millis(50);
@@ -39,7 +37,7 @@ impl<W: World, O: Operator> Engine<W, O> {
             plan: self.known.plan.clone(),
             flipped: flipped(&self.known.plan, &self.known.state),
             bake,
-            vigil: self.vigil(),
+            vigil: Vigil::of(&self.known.plan, &self.known.state),
         };
         Looking {
             at_gates,
@@ -58,30 +56,6 @@ impl<W: World, O: Operator> Engine<W, O> {
             planned: self.known.plan.forward[bake.step].clone(),
             outline: outline.clone(),
             so_far: bake.clone(),
-        })
-    }
-
-    /// While a person is waited for: the bake that was begun last, unless more was switched since.
-    /// Its gates stay live; the machine hears of them as of triggers.
-    fn vigil(&self) -> Option<Vigil> {
-        let state = &self.known.state;
-        let paused = match state.status {
-            Status::Paused { .. } => true,
-            Status::AwaitingApproval { .. } | Status::AwaitingAnswer { .. } => false,
-            Status::Running
-            | Status::RollingBack
-            | Status::RolledBack
-            | Status::Stuck { .. }
-            | Status::Completed
-            | Status::Aborted => return None,
-        };
-        let begun = self.known.plan.forward.iter().zip(&state.forward);
-        let mut begun = begun.rev().filter(|(_, step)| step.attempts > 0);
-        let is_bake = |p: &Planned| matches!(p.step.kind, StepKind::Bake { .. });
-        let (last, _) = begun.find(|(p, _)| p.flips() || is_bake(p))?;
-        (state.triggers_armed() && is_bake(last)).then(|| Vigil {
-            planned: last.clone(),
-            paused,
         })
     }
 

@@ -7,6 +7,7 @@
 
 mod asking;
 mod ending;
+mod logs;
 mod looks;
 mod mirroring;
 mod outside;
@@ -61,6 +62,7 @@ pub struct Engine<W, O> {
     mirror: Option<Mirror>,
     /// The mirror could not be written the last time.
     unmirrored: bool,
+    logs: logs::Wanted,
 }
 
 impl<W: World, O: Operator> Engine<W, O> {
@@ -90,6 +92,7 @@ impl<W: World, O: Operator> Engine<W, O> {
             .await?;
         let known = Known::from(&entry)?;
         operator.recorded(&entry, &known.state, &known.plan);
+        let logs = logs::Wanted::since(entry.record.at_ms);
         let mut engine = Self {
             world,
             operator,
@@ -101,6 +104,7 @@ impl<W: World, O: Operator> Engine<W, O> {
             unheard: false,
             mirror: None,
             unmirrored: false,
+            logs,
         };
         engine.mirror(&entry).await;
         engine.take_targets().await;
@@ -138,6 +142,9 @@ impl<W: World, O: Operator> Engine<W, O> {
             }
         };
         let known = recall(&journal, run).await?;
+        let runs = journal.runs().await?;
+        let opened = runs.iter().find(|row| row.run == *run);
+        let logs = logs::Wanted::since(opened.map_or(0, |row| row.opened_ms));
         let mut engine = Self {
             world,
             operator,
@@ -149,6 +156,7 @@ impl<W: World, O: Operator> Engine<W, O> {
             unheard: false,
             mirror: None,
             unmirrored: false,
+            logs,
         };
         engine.take_targets().await;
         let by = engine.by();
@@ -229,7 +237,11 @@ impl<W: World, O: Operator> Engine<W, O> {
     pub async fn drive(&mut self, interrupt: &mut mpsc::Receiver<()>) -> Result<Ending> {
         let mut outside = Outside::default();
         let ending = self.drive_loop(&mut outside, interrupt).await;
+        let reading = outside.reading.take();
         outside.stop_all().await;
+        if let Ok(ending) = &ending {
+            self.keep_last_logs(reading, ending).await;
+        }
         self.tend_once_more().await;
         match ending {
             // It would not hear that either.
@@ -270,6 +282,7 @@ impl<W: World, O: Operator> Engine<W, O> {
             {
                 return Ok(ending);
             }
+            self.read_logs(outside);
             if let Some(ending) = self.advance(outside).await? {
                 return Ok(ending);
             }
@@ -310,6 +323,10 @@ impl<W: World, O: Operator> Engine<W, O> {
                     }
                     continue;
                 }
+                logs = join(&mut outside.reading) => match logs.filter(logs::say_something) {
+                    Some(input) => input,
+                    None => continue,
+                },
                 _ = looks.tick(), if self.must_look() && outside.looking.is_none() => {
                     outside.looking = Some(self.begin_look());
                     continue;

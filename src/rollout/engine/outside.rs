@@ -17,6 +17,8 @@ pub(super) struct Outside {
     pub(super) asking: Option<(Asked, JoinHandle<Said>)>,
     pub(super) looking: Option<Looking>,
     pub(super) tending: Option<JoinHandle<Result<(), String>>>,
+    /// What the services' logs say of what stopped the run.
+    pub(super) reading: Option<JoinHandle<Input>>,
     /// A person wants to leave once the effect under way has ended.
     pub(super) leaving: bool,
 }
@@ -54,6 +56,7 @@ impl Outside {
         let watching = [
             self.looking.map(|l| l.task.abort_handle()),
             self.tending.map(|t| t.abort_handle()),
+            self.reading.map(|t| t.abort_handle()),
         ];
         watching.into_iter().flatten().for_each(|t| t.abort());
         if let Some((_, task)) = self.asking {

@@ -167,6 +167,7 @@ impl<W: World, O: Operator> Engine<W, O> {
                     let known = &self.known;
                     self.operator.recorded(&entry, &known.state, &known.plan);
                     self.mirror(&entry).await;
+                    self.notice(&entry);
                     return Ok(Wrote::It);
                 }
                 Err(AppendError::Withdrawn) => return Ok(Wrote::Nothing),
@@ -203,7 +204,8 @@ pub(super) fn is_word(input: &Input) -> bool {
         | Input::Ended { .. }
         | Input::Probed { .. }
         | Input::Look { .. }
-        | Input::Trigger { .. } => false,
+        | Input::Trigger { .. }
+        | Input::Logs { .. } => false,
     }
 }
 

@@ -30,6 +30,7 @@ impl State {
             | Event::Aborted { .. }
             | Event::Waived { .. }
             | Event::Note { .. }
+            | Event::Logged { .. }
             | Event::Agreed { .. }
             | Event::Replanned { .. }
             | Event::Checkpoint(_) => Err(Illegal {
@@ -72,7 +73,7 @@ impl State {
     pub fn apply(&mut self, event: &Event) -> Result<(), Illegal> {
         let legal = match event {
             Event::Started { .. } => false,
-            Event::Note { .. } => true,
+            Event::Note { .. } | Event::Logged { .. } => true,
             Event::Driven { .. } => self.driven(),
             Event::ApprovalWanted { phase } => self.approval_wanted(*phase),
             Event::Approved { phase, plan, by } => self.approved(*phase, plan, by),

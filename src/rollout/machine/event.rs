@@ -8,6 +8,7 @@ use super::outline::{Outline, StepRef};
 use super::state::{PausedBy, State};
 use super::told::Told;
 use crate::check::Verdict;
+use crate::check::logs::LogExcerpt;
 
 /// A fact about a run. Recorded once, never changed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -122,6 +123,12 @@ pub enum Event {
         by: String,
         text: String,
     },
+    /// What the services' own logs said of trouble when something stopped the run.
+    Logged {
+        /// The number of the event that stopped it.
+        of: u64,
+        logs: Vec<LogExcerpt>,
+    },
     /// The run follows another plan from here on; a person saw what differs and accepted it.
     Replanned {
         by: String,
@@ -168,6 +175,7 @@ impl Event {
             Event::Aborted { .. } => "aborted",
             Event::Waived { .. } => "waived",
             Event::Note { .. } => "note",
+            Event::Logged { .. } => "logged",
             Event::Agreed { .. } => "agreed",
             Event::Replanned { .. } => "replanned",
             Event::Checkpoint(_) => "checkpoint",

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Event, Found, Outcome, Reading};
 use super::outline::{Outline, StepRef};
+use crate::check::logs::LogExcerpt;
 
 /// Something that happened outside.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +84,11 @@ pub enum Input {
     Note {
         by: String,
         text: String,
+    },
+    /// What the services' logs said when the event with the number `of` stopped the run.
+    Logs {
+        of: u64,
+        logs: Vec<LogExcerpt>,
     },
 }
 

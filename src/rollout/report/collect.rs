@@ -10,10 +10,11 @@ use super::gates::Bake;
 use super::limits::{Keep, TEXT, bounded, short};
 use super::post_mortem::{Left, Mortem};
 use super::{
-    Approval, Approved, AttemptOutcome, DriverFacts, Fired, Moment, Remark, RemarkKind, RunReport,
-    ToggleChange, Tone,
+    Approval, Approved, AttemptOutcome, DriverFacts, Fired, LogFacts, Moment, Remark, RemarkKind,
+    RunReport, ToggleChange, Tone,
 };
 use crate::check::Verdict;
+use crate::check::logs::LogExcerpt;
 use crate::error::{Exit, Problem, Result};
 use crate::rollout::engine::Known;
 use crate::rollout::journal::{Entry, RunId};
@@ -40,6 +41,7 @@ pub struct Collector {
     pub(super) approvals: Keep<Approval>,
     /// What is waited for, and since when.
     pub(super) wanted: Option<Approval>,
+    pub(super) logs: Keep<LogFacts>,
     pub(super) bakes: Vec<Bake>,
     pub(super) fired: BTreeMap<String, Keep<Fired>>,
     pub(super) toggles: Keep<ToggleChange>,
@@ -61,6 +63,7 @@ impl Default for Collector {
             steps: Steps::default(),
             approvals: Keep::new(100, 100),
             wanted: None,
+            logs: Keep::new(10, 30),
             bakes: Vec::new(),
             fired: BTreeMap::new(),
             toggles: Keep::new(200, 400),
@@ -211,6 +214,7 @@ impl Collector {
                 self.remark(entry, RemarkKind::Waiver, by, text);
             }
             Event::Note { by, text } => self.remark(entry, RemarkKind::Note, by, text),
+            Event::Logged { of, logs } => self.logged(entry, *of, logs),
             Event::Replanned { by, outline, .. } => {
                 self.end_bakes(at_ms);
                 self.wanted = None;
@@ -329,7 +333,7 @@ impl Collector {
         let at_ms = entry.record.at_ms;
         if outline.flips && at.part == Part::Forward {
             self.armed_at_ms.get_or_insert(at_ms);
-            self.mortem.switches();
+            self.mortem.switches(at_ms);
         }
         if let Class::Bake(bake) = &outline.class {
             self.end_bakes(at_ms);
@@ -479,6 +483,20 @@ impl Collector {
     }
 }
 
+impl Collector {
+    fn logged(&mut self, entry: &Entry, of: u64, logs: &[LogExcerpt]) {
+        self.mortem.logged(entry, logs);
+        for log in logs {
+            self.logs.push(LogFacts {
+                seq: entry.record.seq,
+                at_ms: entry.record.at_ms,
+                of,
+                log: log.clone(),
+            });
+        }
+    }
+}
+
 /// Whether a step's evidence says which targets it switched or restarted.
 fn switches(kind: Option<&StepKind>) -> bool {
     match kind {
@@ -526,6 +544,10 @@ fn tone(event: &Event) -> Tone {
         | Event::Triggered { .. }
         | Event::RollbackStarted { .. }
         | Event::Stuck { .. } => Tone::Bad,
+        Event::Logged { logs, .. } => match logs.iter().any(|l| l.matched > 0) {
+            true => Tone::Bad,
+            false => Tone::Plain,
+        },
         Event::Failed { .. } => Tone::Unsure,
         Event::Paused { by, .. } => match by {
             PausedBy::Person => Tone::Person,

@@ -65,6 +65,9 @@ pub struct Numbers {
     pub others: Option<f64>,
     /// The upper bound of how much worse than the others.
     pub worse_by: Option<f64>,
+    /// The evidence of harm, and where the alarm is (natural logarithms).
+    pub harm: Option<f64>,
+    pub alarm: Option<f64>,
     pub samples: Option<f64>,
     /// How many samples a second there were, in the part of the window that was observed.
     pub rate: Option<f64>,
@@ -78,13 +81,16 @@ impl Numbers {
         let samples = number(Some(measured), "samples");
         let seconds = number(Some(measured), "observed_ms").map(|ms| ms / 1_000.0);
         let seconds = seconds.filter(|s| *s > 0.0);
-        let difference = evidence.get("comparison").and_then(|c| c.get("difference"));
+        let comparison = evidence.get("comparison");
+        let difference = comparison.and_then(|c| c.get("difference"));
         Self {
             value: number(Some(measured), "value"),
             rate: samples.zip(seconds).map(|(n, s)| n / s),
             samples,
             others: number(evidence.get("others"), "value"),
             worse_by: number(difference, "upper"),
+            harm: number(comparison, "harm"),
+            alarm: number(comparison, "alarm"),
         }
     }
 }

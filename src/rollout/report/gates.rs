@@ -37,6 +37,7 @@ struct Watched {
     counts: Counts,
     last: Option<LastReading>,
     first_bad: Option<Sign>,
+    alarm: Option<f64>,
     sampler: Sampler,
     changes: u32,
 }
@@ -141,6 +142,7 @@ impl Watched {
             counts: Counts::default(),
             last: None,
             first_bad: None,
+            alarm: None,
             sampler: Sampler::new(began_ms),
             changes: 0,
         }
@@ -149,15 +151,19 @@ impl Watched {
     fn take(&mut self, seq: u64, at_ms: u64, reading: &Reading) -> Option<Change> {
         let warming = reading.warming && is_open(reading.verdict);
         self.counts.take(reading.verdict, warming);
+        self.counts.unseen += u64::from(reading.unseen);
         let numbers = Numbers::of(reading);
         self.sampler.take(&Sample {
             at_ms,
             verdict: reading.verdict,
             warming,
+            unseen: reading.unseen,
             value: numbers.value,
             others: numbers.others,
             worse_by: numbers.worse_by,
+            harm: numbers.harm,
         });
+        self.alarm = numbers.alarm.or(self.alarm);
         // The resolved query is the same each time, so the first one will do.
         if !self.resolved
             && let Some(query) = evidence::query_of(&reading.evidence)
@@ -209,6 +215,7 @@ impl Watched {
             unit: unit(&gate.measure),
             thresholds: thresholds(&gate),
             margin: gate.margin,
+            alarm: self.alarm,
             muted: gate.muted,
             id: gate.id,
             heading: short(&gate.heading, TEXT),

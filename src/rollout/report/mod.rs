@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use super::journal::RunId;
 use super::machine::{Found, Part, Progress, Status};
+use crate::check::logs::LogExcerpt;
 use crate::check::{CheckResult, Verdict};
 
 pub use collect::Collector;
@@ -54,6 +55,8 @@ pub struct RunReport {
     pub timeline: Excerpt<Moment>,
     pub steps: Vec<StepFacts>,
     pub approvals: Excerpt<Approval>,
+    /// What the services' own logs said when something stopped the run.
+    pub logs: Excerpt<LogFacts>,
     pub bakes: Vec<BakeFacts>,
     pub triggers: Vec<TriggerFacts>,
     /// When a target was first being switched, and so every trigger armed.
@@ -223,6 +226,18 @@ pub enum Approved {
     Step,
 }
 
+/// What the log of a target said of trouble.
+#[derive(Debug, Clone, Serialize)]
+pub struct LogFacts {
+    pub seq: u64,
+    /// When it was read.
+    pub at_ms: u64,
+    /// The event that stopped the run.
+    pub of: u64,
+    #[serde(flatten)]
+    pub log: LogExcerpt,
+}
+
 /// One attempt of a bake, and its gates.
 #[derive(Debug, Clone, Serialize)]
 pub struct BakeFacts {
@@ -267,6 +282,9 @@ pub struct GateFacts {
     pub thresholds: Vec<Threshold>,
     /// How much worse than the others it may be.
     pub margin: Option<f64>,
+    /// The evidence of harm at which it acts (natural logarithm), where it is compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alarm: Option<f64>,
     /// Measured and shown; decides nothing.
     pub muted: bool,
     pub counts: Counts,
@@ -291,6 +309,8 @@ pub struct Counts {
     pub error: u64,
     /// Not judged only because the watch was younger than the window.
     pub warming: u64,
+    /// How many of all of them saw only a part of the time since the look before: no bake time.
+    pub unseen: u64,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -326,6 +346,9 @@ pub struct Bucket {
     /// The upper bound of how much worse than the others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worse_by: Option<Range>,
+    /// The evidence of harm (natural logarithm).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub harm: Option<Range>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -439,7 +462,7 @@ pub struct PostMortem {
     pub recovered_ms: Option<u64>,
     /// The first odd thing after the last switch forward.
     pub first_sign: Option<Sign>,
-    /// What else was odd between that switch and the rollback, the first of each kind.
+    /// What else was odd between that switch and the rollback, the first of each kind, in order.
     pub signs: Vec<Sign>,
     /// How many odd readings and failures there were before that switch.
     pub earlier_signs: u64,
@@ -452,7 +475,7 @@ pub struct PostMortem {
 pub struct Sign {
     pub seq: u64,
     pub at_ms: u64,
-    /// A gate, a step or a trigger.
+    /// A gate, a step, a trigger or a log.
     pub what: String,
     pub verdict: Verdict,
     pub why: String,

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::evidence;
 use super::limits::{Keep, TEXT, short};
 use super::{ErrorLine, FailedRequest, PostMortem, Sign};
+use crate::check::logs::{LogExcerpt, LogLine, WHOLE_SECOND_MS};
 use crate::check::{CheckResult, Verdict};
 use crate::rollout::engine::Known;
 use crate::rollout::journal::Entry;
@@ -20,6 +21,10 @@ pub(super) struct Mortem {
     signs: Vec<Sign>,
     odd: u64,
     earlier: u64,
+    /// When the last step that switches was begun.
+    switched_ms: u64,
+    /// The first line of each log since then.
+    logged: Vec<Sign>,
     errors: Keep<ErrorLine>,
     requests: Keep<FailedRequest>,
     rollback: Option<Rollback>,
@@ -48,6 +53,8 @@ impl Mortem {
             signs: Vec::new(),
             odd: 0,
             earlier: 0,
+            switched_ms: 0,
+            logged: Vec::new(),
             errors: Keep::new(20, 80),
             requests: Keep::new(20, 80),
             rollback: None,
@@ -55,10 +62,61 @@ impl Mortem {
     }
 
     /// A step that switches targets begins: what was odd before belongs to something else.
-    pub fn switches(&mut self) {
+    pub fn switches(&mut self, at_ms: u64) {
         if self.rollback.is_none() {
-            self.earlier += std::mem::take(&mut self.odd);
+            self.earlier += std::mem::take(&mut self.odd) + self.logged.len() as u64;
             self.signs.clear();
+            self.logged.clear();
+            self.switched_ms = at_ms;
+        }
+    }
+
+    /// What logs said of trouble. The same lines may come again with the next stop.
+    pub fn logged(&mut self, entry: &Entry, logs: &[LogExcerpt]) {
+        let (seq, read_ms) = (entry.record.seq, entry.record.at_ms);
+        for log in logs {
+            let what = format!("log of {}", log.target);
+            for line in &log.lines {
+                let at_ms = line.at_ms.unwrap_or(read_ms);
+                let text = short(&line.text, TEXT);
+                let known = |e: &ErrorLine| {
+                    e.what == what
+                        && e.text == text
+                        && (line.at_ms.is_none() || line.at_ms == Some(e.at_ms))
+                };
+                if !self.errors.iter().any(known) {
+                    self.errors.push(ErrorLine {
+                        seq,
+                        at_ms,
+                        what: what.clone(),
+                        text,
+                    });
+                }
+            }
+            for id in &log.request_ids {
+                if !self.requests.iter().any(|r| r.id == *id) {
+                    self.requests.push(FailedRequest {
+                        seq,
+                        at_ms: read_ms,
+                        id: short(id, 100),
+                        what: format!("named in the {what}"),
+                    });
+                }
+            }
+            let since = |l: &&LogLine| {
+                let at_ms = l.at_ms.map(|at| at + WHOLE_SECOND_MS);
+                at_ms.is_some_and(|at| at > self.switched_ms)
+            };
+            let first = log.lines.iter().find(since);
+            if let Some(line) = first.filter(|_| !self.logged.iter().any(|s| s.what == what)) {
+                self.logged.push(Sign {
+                    seq,
+                    at_ms: line.at_ms.unwrap_or(read_ms),
+                    what,
+                    verdict: Verdict::Error,
+                    why: short(&line.text, TEXT),
+                });
+            }
         }
     }
 
@@ -168,7 +226,10 @@ impl Mortem {
             toggles_ms,
             recovered_ms,
         } = self.rollback?;
-        let mut signs = self.signs.into_iter();
+        let mut signs = self.signs;
+        signs.extend(self.logged.into_iter().filter(|s| s.at_ms <= began_ms));
+        signs.sort_by_key(|s| (s.at_ms, s.seq));
+        let mut signs = signs.into_iter();
         Some(PostMortem {
             began_ms,
             reason,

@@ -15,9 +15,12 @@ pub(super) struct Sample {
     pub at_ms: u64,
     pub verdict: Verdict,
     pub warming: bool,
+    /// The time since the look before was not seen, or only a part of it.
+    pub unseen: bool,
     pub value: Option<f64>,
     pub others: Option<f64>,
     pub worse_by: Option<f64>,
+    pub harm: Option<f64>,
 }
 
 /// A series under construction. It begins with stretches of a millisecond; whenever there are more
@@ -49,9 +52,11 @@ impl Sampler {
             ..Bucket::default()
         });
         bucket.counts.take(sample.verdict, sample.warming);
+        bucket.counts.unseen += u64::from(sample.unseen);
         widen(&mut bucket.value, sample.value.and_then(Range::of));
         widen(&mut bucket.others, sample.others.and_then(Range::of));
         widen(&mut bucket.worse_by, sample.worse_by.and_then(Range::of));
+        widen(&mut bucket.harm, sample.harm.and_then(Range::of));
         while self.buckets.len() > BUCKETS {
             self.halve();
         }
@@ -69,6 +74,7 @@ impl Sampler {
             widen(&mut into.value, bucket.value);
             widen(&mut into.others, bucket.others);
             widen(&mut into.worse_by, bucket.worse_by);
+            widen(&mut into.harm, bucket.harm);
         }
     }
 
@@ -119,5 +125,11 @@ impl Counts {
         self.inconclusive += other.inconclusive;
         self.error += other.error;
         self.warming += other.warming;
+        self.unseen += other.unseen;
+    }
+
+    /// How many readings there were.
+    pub fn all(&self) -> u64 {
+        self.pass + self.fail + self.inconclusive + self.error + self.warming
     }
 }

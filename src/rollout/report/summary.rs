@@ -55,6 +55,7 @@ impl Collector {
             timeline: self.timeline.excerpt(),
             steps: self.steps.finish(known),
             approvals: self.approvals.excerpt(),
+            logs: self.logs.excerpt(),
             bakes: self.bakes.into_iter().map(|b| b.finish(until_ms)).collect(),
             triggers,
             triggers_armed_at_ms: self.armed_at_ms,

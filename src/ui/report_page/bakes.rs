@@ -44,7 +44,7 @@ fn legend() -> Markup {
             (key("inconclusive", None, "inconclusive (half)"))
             (key("error", None, "error (high)"))
             (key("plainly", Some("url(#unjudged)"), "not judged"))
-            (key("plainly", Some("url(#unseen)"), "nobody looked: no bake time"))
+            (key("plainly", Some("url(#unseen)"), "not seen, or not all of it: no bake time"))
         }
     }
 }
@@ -123,12 +123,16 @@ fn counts(counts: &Counts) -> String {
         (counts.error, "error"),
         (counts.warming, "warming up"),
     ];
-    let all: u64 = each.iter().map(|(n, _)| n).sum();
+    let all = counts.all();
+    let unseen = match counts.unseen {
+        0 => String::new(),
+        n => format!("; {n} of them saw only a part of their time"),
+    };
     let each = each.iter().filter(|(n, _)| *n > 0);
     let words: Vec<String> = each.map(|(n, word)| format!("{n} {word}")).collect();
     match all {
         0 => "no reading".into(),
-        all => format!("{all} readings: {}", words.join(", ")),
+        all => format!("{all} readings: {}{unseen}", words.join(", ")),
     }
 }
 

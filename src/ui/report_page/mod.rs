@@ -5,6 +5,7 @@
 //! lets the browser load and run nothing, whatever the text says.
 
 mod bakes;
+mod logs;
 mod parts;
 mod plot;
 mod post_mortem;

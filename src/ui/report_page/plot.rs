@@ -136,6 +136,24 @@ impl Axis<'_> {
             .any(|gap| gap.from_ms < to_ms && gap.to_ms > from_ms)
     }
 
+    /// Time that a gate saw only in part, though somebody looked: up to the look that says so.
+    fn unseen(&self, series: &Series) -> Vec<(u64, u64)> {
+        let mut unseen: Vec<(u64, u64)> = Vec::new();
+        let mut before = self.bake.began_ms;
+        for bucket in &series.buckets {
+            let (begins, ends) = times(series, bucket);
+            if bucket.counts.unseen > 0 {
+                let from_ms = before.min(begins);
+                match unseen.last_mut() {
+                    Some(last) if last.1 >= from_ms => last.1 = ends,
+                    _ => unseen.push((from_ms, ends)),
+                }
+            }
+            before = ends;
+        }
+        unseen
+    }
+
     fn stretches(&self, series: &Series) -> Vec<Stretch> {
         let mut stretches: Vec<Stretch> = Vec::new();
         for bucket in &series.buckets {
@@ -155,6 +173,11 @@ impl Axis<'_> {
         }
         stretches
     }
+}
+
+/// Nothing in it was seen whole.
+fn is_unseen(bucket: &Bucket) -> bool {
+    bucket.counts.unseen > 0 && bucket.counts.unseen == bucket.counts.all()
 }
 
 fn times(series: &Series, bucket: &Bucket) -> (u64, u64) {
@@ -178,6 +201,7 @@ pub fn of_gate(page: &Page, bake: &BakeFacts, gate: &GateFacts) -> Markup {
         @if let Some(margin) = gate.margin.filter(|_| compared) {
             (worse_by(&axis, gate, margin))
         }
+        @if let Some(alarm) = gate.alarm.filter(|a| *a > 0.0) { (harm(&axis, gate, alarm)) }
     }
 }
 
@@ -187,7 +211,8 @@ fn values(axis: &Axis, gate: &GateFacts, stretches: &[Stretch]) -> Markup {
         .filter_map(|b| b.value)
         .chain(buckets().filter_map(|b| b.others));
     let limits = gate.thresholds.iter().map(|t| t.value);
-    let scale = Scale::over(0.0, highest.map(|r| r.max).chain(limits), gate.unit, false);
+    let highest = highest.map(|r| r.max).chain(limits);
+    let scale = Scale::over(0.0, highest, Labels::Amounts(gate.unit));
     let height = VALUES + STRIP + TEXT;
     let title = format!("Gate {} in {}", gate.id, axis.bake.step);
     let description = described(axis, gate, stretches);
@@ -196,7 +221,7 @@ fn values(axis: &Axis, gate: &GateFacts, stretches: &[Stretch]) -> Markup {
             title { (title) }
             desc { (description) }
             svg y="0" width="100%" height=(VALUES) {
-                (backdrop(axis, stretches))
+                (backdrop(axis, stretches, &gate.series))
                 (scale.grid())
                 (drawn(axis, &gate.series, &scale, "others", |b| b.others))
                 (drawn(axis, &gate.series, &scale, "value", |b| b.value))
@@ -222,13 +247,13 @@ fn worse_by(axis: &Axis, gate: &GateFacts, margin: f64) -> Markup {
     let ranges = || gate.series.buckets.iter().filter_map(|b| b.worse_by);
     let lowest = ranges().map(|r| r.min).fold(0.0, f64::min);
     let highest = ranges().map(|r| r.max).chain([margin]);
-    let scale = Scale::over(lowest, highest, gate.unit, true);
+    let scale = Scale::over(lowest, highest, Labels::Differences(gate.unit));
     html! {
         p.sub { "Upper bound of how much worse than the others (it has to stay below the margin)" }
         svg.plot width="100%" height=(VALUES * 2 / 3 + TEXT) role="img" {
             title { "Gate " (gate.id) " against the others in " (axis.bake.step) }
             svg y="0" width="100%" height=(VALUES * 2 / 3) {
-                (backdrop(axis, &[]))
+                (backdrop(axis, &[], &gate.series))
                 (scale.grid())
                 (drawn(axis, &gate.series, &scale, "value", |b| b.worse_by))
                 (scale.line("limit", margin, &format!("margin {}", difference(gate.unit, margin))))
@@ -238,8 +263,46 @@ fn worse_by(axis: &Axis, gate: &GateFacts, margin: f64) -> Markup {
     }
 }
 
-/// Time in which nobody looked, and time in which nothing could be judged.
-fn backdrop(axis: &Axis, stretches: &[Stretch]) -> Markup {
+/// How sure the test is that these targets are worse. It acts at the alarm, so what lies far beyond
+/// it, or far below, is drawn at the edge.
+fn harm(axis: &Axis, gate: &GateFacts, alarm: f64) -> Markup {
+    let edged = |b: &Bucket| {
+        b.harm.map(|r| Range {
+            min: r.min.clamp(-alarm, 2.0 * alarm),
+            max: r.max.clamp(-alarm, 2.0 * alarm),
+        })
+    };
+    let ranges = || gate.series.buckets.iter().filter_map(edged);
+    let lowest = ranges().map(|r| r.min).fold(0.0, f64::min);
+    let highest = ranges().map(|r| r.max).chain([alarm]);
+    let scale = Scale::over(lowest, highest, Labels::Odds);
+    html! {
+        p.sub { "Evidence that these targets are worse, against chance: the test that may be asked at every look" }
+        svg.plot width="100%" height=(VALUES * 2 / 3 + TEXT) role="img" {
+            title { "Gate " (gate.id) ": evidence of harm in " (axis.bake.step) }
+            svg y="0" width="100%" height=(VALUES * 2 / 3) {
+                (backdrop(axis, &[], &gate.series))
+                (scale.grid())
+                (drawn(axis, &gate.series, &scale, "value", edged))
+                (scale.line("limit", alarm, &format!("alarm {}", odds(alarm))))
+            }
+            (time_axis(axis, VALUES * 2 / 3 + TEXT - 4))
+        }
+    }
+}
+
+/// How many times as well harm explains what was seen as chance does, of its logarithm.
+fn odds(log: f64) -> String {
+    match log {
+        log if log > 13.8 => "over a million : 1".into(),
+        log if log >= 2.3 => format!("{:.0} : 1", log.exp()),
+        log if log >= 0.0 => format!("{:.1} : 1", log.exp()),
+        log => format!("1 : {:.1}", (-log).exp()),
+    }
+}
+
+/// Time that was not seen, and time in which nothing could be judged.
+fn backdrop(axis: &Axis, stretches: &[Stretch], series: &Series) -> Markup {
     html! {
         rect.ground width="100%" height="100%" {}
         @for s in stretches {
@@ -248,6 +311,12 @@ fn backdrop(axis: &Axis, stretches: &[Stretch]) -> Markup {
                     width=(axis.width(s.from_ms, s.to_ms)) {
                     title { (s.said.word()) }
                 }
+            }
+        }
+        @for (from_ms, to_ms) in axis.unseen(series) {
+            rect.ground x=(axis.percent(from_ms)) height="100%" width=(axis.width(from_ms, to_ms)) {}
+            rect fill="url(#unseen)" x=(axis.percent(from_ms)) height="100%" width=(axis.width(from_ms, to_ms)) {
+                title { "only a part of this was seen: no bake time" }
             }
         }
         @for gap in &axis.bake.gaps.items {
@@ -271,6 +340,13 @@ fn drawn(
     let mut before = None;
     for bucket in &series.buckets {
         let (begins, ends) = times(series, bucket);
+        if is_unseen(bucket) {
+            pieces.push(Vec::new());
+            // What was measured over a part of the time draws no line; that it failed is shown.
+            if bucket.counts.fail == 0 {
+                continue;
+            }
+        }
         let Some(range) = of(bucket) else {
             pieces.push(Vec::new());
             continue;
@@ -348,24 +424,35 @@ fn described(axis: &Axis, gate: &GateFacts, stretches: &[Stretch]) -> String {
     )
 }
 
+/// How values are written.
+#[derive(Debug, Clone, Copy)]
+enum Labels {
+    Amounts(Unit),
+    Differences(Unit),
+    /// Of logarithms.
+    Odds,
+}
+
 /// From values to heights, 0 above and 100 below.
 struct Scale {
     low: f64,
     high: f64,
-    unit: Unit,
-    differences: bool,
+    labels: Labels,
 }
 
 impl Scale {
-    fn over(low: f64, of: impl Iterator<Item = f64>, unit: Unit, differences: bool) -> Self {
+    fn over(low: f64, of: impl Iterator<Item = f64>, labels: Labels) -> Self {
         let high = of.filter(|v| v.is_finite()).fold(low, f64::max);
         let high = if high > low { high } else { low + 1.0 };
-        let room = (high - low) * if differences { 0.25 } else { 0.12 };
+        let share = match labels {
+            Labels::Amounts(_) => 0.12,
+            Labels::Differences(_) | Labels::Odds => 0.25,
+        };
+        let room = (high - low) * share;
         Self {
             low: if low < 0.0 { low - room } else { low },
             high: high + room,
-            unit,
-            differences,
+            labels,
         }
     }
 
@@ -379,9 +466,10 @@ impl Scale {
     }
 
     fn label(&self, value: f64) -> String {
-        match self.differences {
-            true => difference(self.unit, value),
-            false => amount(self.unit, value),
+        match self.labels {
+            Labels::Amounts(unit) => amount(unit, value),
+            Labels::Differences(unit) => difference(unit, value),
+            Labels::Odds => odds(value),
         }
     }
 

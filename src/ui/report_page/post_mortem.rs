@@ -58,20 +58,51 @@ fn first_sign(page: &Page, mortem: &PostMortem) -> Markup {
                 }
             }
         }
-        @if !mortem.signs.is_empty() {
-            (table("What else was odd before the rollback", ["When", "Before", "What", "Verdict", "Why"],
-                mortem.signs.iter().map(|sign| [
-                    page.time(sign.at_ms),
-                    html! { (before(sign)) },
-                    html! { (sign.what) },
-                    verdict(sign.verdict),
-                    html! { (sign.why) },
-                ])))
+        @if let Some(first) = &mortem.first_sign {
+            (table("What followed", ["When", "After", "What", "Verdict", "Why"], followed(page, mortem, first)))
         }
         @if mortem.earlier_signs > 0 {
             p.quiet { (mortem.earlier_signs) " odd readings and failures before the last switch are in the timeline and the plots." }
         }
     }
+}
+
+/// What was odd after the first sign, and how that ended.
+fn followed(page: &Page, mortem: &PostMortem, first: &Sign) -> Vec<[Markup; 5]> {
+    let after = |at_ms: u64| span(at_ms.saturating_sub(first.at_ms));
+    let signs = mortem.signs.iter().map(|sign| {
+        [
+            page.time(sign.at_ms),
+            html! { (after(sign.at_ms)) },
+            html! { (sign.what) },
+            verdict(sign.verdict),
+            html! { (sign.why) },
+        ]
+    });
+    let none = || html! { "–" };
+    let began = [
+        page.time(mortem.began_ms),
+        html! { (after(mortem.began_ms)) },
+        html! { strong { "the rollback began" } },
+        none(),
+        html! { (mortem.reason) },
+    ];
+    let parts = [
+        (mortem.toggles_ms, "toggles were set"),
+        (mortem.recovered_ms, "authentication worked again"),
+        (mortem.took_ms, "it was rolled back"),
+    ];
+    let parts = parts.into_iter().filter_map(|(took, what)| {
+        let at_ms = mortem.began_ms + took?;
+        Some([
+            page.time(at_ms),
+            html! { (after(at_ms)) },
+            html! { (what) },
+            none(),
+            none(),
+        ])
+    });
+    signs.chain([began]).chain(parts).collect()
 }
 
 fn errors(page: &Page, mortem: &PostMortem) -> Markup {
@@ -84,7 +115,7 @@ fn errors(page: &Page, mortem: &PostMortem) -> Markup {
     });
     html! {
         @if mortem.errors.items.is_empty() {
-            (nothing("The journal holds none. Output of programs is not kept, since it may hold secrets: look in the service's own logs."))
+            (nothing("The journal holds none. Output of programs is not kept, since it may hold secrets; with `log` of the targets in the settings, what the service's own log says is."))
         } @else {
             (table("Errors that the journal holds", ["When", "Where", "What it said"], rows))
             @if let Some(text) = left_out(&mortem.errors) { p.none { (text) } }

@@ -5,16 +5,17 @@ use maud::{Markup, html};
 use super::parts::{
     Page, code, left_out, marked, millis, nothing, section, span, table, tone, verdict,
 };
-use super::{bakes, post_mortem, steps};
+use super::{bakes, logs, post_mortem, steps};
 use crate::rollout::machine::Part;
 use crate::rollout::report::{Approval, Approved, Moment, RemarkKind};
 
 /// What there is to jump to.
-const CONTENTS: [(&str, &str); 11] = [
+const CONTENTS: [(&str, &str); 12] = [
     ("post-mortem", "Post-mortem"),
     ("timeline", "Timeline"),
     ("steps", "Steps"),
     ("approvals", "Approvals"),
+    ("logs", "Logs"),
     ("gates", "Gates"),
     ("triggers", "Triggers"),
     ("toggles", "Toggles"),
@@ -26,9 +27,12 @@ const CONTENTS: [(&str, &str); 11] = [
 
 pub fn contents(page: &Page) -> Markup {
     let mortem = page.report.post_mortem.is_some();
-    let shown = CONTENTS
-        .iter()
-        .filter(|(id, _)| mortem || *id != "post-mortem");
+    let logs = !page.report.logs.items.is_empty();
+    let shown = CONTENTS.iter().filter(|(id, _)| match *id {
+        "post-mortem" => mortem,
+        "logs" => logs,
+        _ => true,
+    });
     html! {
         nav aria-label="Contents" { ul { @for (id, name) in shown {
             li { a href={ "#" (id) } { (name) } }
@@ -42,6 +46,7 @@ pub fn all(page: &Page) -> Markup {
         (timeline(page))
         (steps::section_of(page))
         (approvals(page))
+        (logs::section_of(page))
         (bakes::section_of(page))
         (bakes::triggers(page))
         (toggles(page))

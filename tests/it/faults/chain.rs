@@ -80,7 +80,8 @@ pub fn about(event: &Event) -> String {
         | Event::Waived { .. }
         | Event::Replanned { .. }
         | Event::Checkpoint(_)
-        | Event::Note { .. } => event.name().to_owned(),
+        | Event::Note { .. }
+        | Event::Logged { .. } => event.name().to_owned(),
     }
 }
 

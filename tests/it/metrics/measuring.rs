@@ -298,6 +298,7 @@ fn target(url: &str) -> Target {
         env_file: "none".into(),
         restart: Restart::Command(vec!["true".into()]),
         state_dir: "none".into(),
+        log: None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clap::Parser as _;
 use dbctl::check::Verdict;
+use dbctl::check::logs::{LogExcerpt, LogLine};
 use dbctl::commands::Cli;
 use dbctl::rollout::journal::{CHECKPOINT_EVERY, Cause, Head, Journal, RunId};
 use dbctl::rollout::lease::{self, Lease, Taken};
@@ -280,6 +281,7 @@ pub fn reading(gate: &str, verdict: Verdict, value: f64) -> Reading {
         let (lower, upper) = (-0.0004, value - wave + 0.0007);
         evidence["comparison"] = json!({
             "difference": {"value": value - wave, "lower": lower, "upper": upper},
+            "harm": value * 400.0 - 2.0, "alarm": 3.689,
         });
     }
     Reading {
@@ -384,8 +386,36 @@ pub async fn rolled_back(dir: &Path) -> RunId {
     };
     story.bake(156, worse).await;
     story.tell(trigger()).await;
+    let logs = vec![said(story.now_ms)];
+    let of = story.head.seq;
+    story.tell(Input::Logs { of, logs }).await;
     story.go(&[]).await;
     story.leave().await
+}
+
+/// What the canary's log says: that something was wrong before any gate saw it.
+fn said(now_ms: u64) -> LogExcerpt {
+    let line = |ago_ms: u64, text: &str| LogLine {
+        at_ms: Some(now_ms - ago_ms),
+        text: text.into(),
+    };
+    LogExcerpt {
+        target: "production/auth-1".into(),
+        source: "/var/log/auth-1.log".into(),
+        why: None,
+        matched: 214,
+        lines: vec![
+            line(
+                47_000,
+                "ERROR nonce store: the pool has no connection left after 3 s",
+            ),
+            line(
+                2_100,
+                "ERROR nonce store: connection refused request_id=019ab3c4-77e1-7d1c-8f00-5b1f6f0e2d12",
+            ),
+        ],
+        request_ids: vec!["019ab3c4-77e1-7d1c-8f00-5b1f6f0e2d12".into()],
+    }
 }
 
 fn trigger() -> Input {

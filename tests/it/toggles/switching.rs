@@ -228,6 +228,7 @@ fn target(url: &str, command: &[&str]) -> Target {
         env_file: "none".into(),
         restart: Restart::Command(command.iter().map(|a| (*a).to_owned()).collect()),
         state_dir: "none".into(),
+        log: None,
     }
 }
 

@@ -10,9 +10,9 @@ use crate::carry::client::age;
 use crate::check::Verdict;
 use crate::check::gates::{self, Deciding, GateReading, SoFar, TriggerState};
 use crate::check::metrics::{Question, Sources, Watch};
-use crate::rollout::machine::{Arms, Certainty, Counted, GateOutline, Harm, Reading};
+use crate::rollout::machine::{Arms, Certainty, Counted, Harm, Reading};
 use crate::rollout::ports::{Baking, Fired, Look, Looked, Vigil};
-use crate::runbook::model::{Gate, OnTrigger, StepKind};
+use crate::runbook::model::{Gate, OnTrigger};
 use crate::runbook::plan::{Plan, Planned, TargetRef};
 
 /// The samples and answers so far.
@@ -53,13 +53,14 @@ impl Live {
         if let Some(bake) = &look.bake {
             looked.gates = Some(gates(watch, &look.plan, bake, now));
         }
-        looked.fired = match &look.vigil {
-            Some(vigil) => keep_vigil(watch, &look.plan, vigil, failing, now),
-            None => {
-                failing.clear();
-                Vec::new()
+        match &look.vigil {
+            Some(vigil) => {
+                let (seen, fired) = keep_vigil(watch, &look.plan, vigil, failing, now);
+                looked.vigil = Some(seen);
+                looked.fired = fired;
             }
-        };
+            None => failing.clear(),
+        }
         let flipped: Vec<String> = look.flipped.iter().map(ToString::to_string).collect();
         for trigger in look.plan.triggers.iter().filter(|_| !flipped.is_empty()) {
             let reading = watch.judge_trigger(trigger, &flipped, now);
@@ -99,23 +100,16 @@ pub(super) fn questions(look: &Look) -> Vec<Question> {
     }
     if let Some(vigil) = &look.vigil {
         let (on, _) = arms(&look.plan, &vigil.planned);
-        wanted.extend(watched(&look.plan, vigil).filter_map(|gate| of_gate(gate, &on)));
+        wanted.extend(
+            vigil
+                .gates(&look.plan)
+                .filter_map(|gate| of_gate(gate, &on)),
+        );
     }
     let flipped: Vec<String> = look.flipped.iter().map(ToString::to_string).collect();
     let of_triggers = look.plan.triggers.iter();
     wanted.extend(of_triggers.filter_map(|t| of_trigger(t, &flipped)));
     wanted
-}
-
-/// The gates that are watched while a person is waited for.
-fn watched<'a>(plan: &'a Plan, vigil: &'a Vigil) -> impl Iterator<Item = &'a Gate> {
-    let ids: &[String] = if let StepKind::Bake { gates, .. } = &vigil.planned.step.kind {
-        gates
-    } else {
-        &[]
-    };
-    let gates = ids.iter().filter_map(|id| plan.gate(id));
-    gates.filter(|gate| !gate.muted)
 }
 
 /// Gates that have failed for longer than they may: an interval for each failed look that they
@@ -127,19 +121,20 @@ fn keep_vigil(
     vigil: &Vigil,
     failing: &mut BTreeMap<String, Timestamp>,
     now: Timestamp,
-) -> Vec<Fired> {
+) -> (Vec<Reading>, Vec<Fired>) {
     let (on, _) = arms(plan, &vigil.planned);
-    let mut fired = Vec::new();
-    for gate in watched(plan, vigil) {
+    let (mut seen, mut fired) = (Vec::new(), Vec::new());
+    for gate in vigil.gates(plan) {
         let alone: &[String] = &[];
-        let reading = watch.judge_gate(gate, &on, alone, &SoFar::default(), now);
-        let rolls_back = reading.grave || gate.thresholds.on_fail == OnTrigger::Rollback;
-        if reading.verdict != Verdict::Fail || (vigil.paused && !rolls_back) {
+        let judged = watch.judge_gate(gate, &on, alone, &SoFar::default(), now);
+        let rolls_back = judged.grave || gate.thresholds.on_fail == OnTrigger::Rollback;
+        seen.push(reading(judged.clone()));
+        if judged.verdict != Verdict::Fail || (vigil.paused && !rolls_back) {
             failing.remove(&gate.id);
             continue;
         }
         let since = *failing.entry(gate.id.clone()).or_insert(now);
-        let allowed = match reading.grave {
+        let allowed = match judged.grave {
             true => 0,
             false => gate.limits.failures.unwrap_or(0),
         };
@@ -147,13 +142,13 @@ fn keep_vigil(
         if age(since, now) >= enough {
             fired.push(Fired {
                 id: gate.id.clone(),
-                why: format!("while the run waits: {}", reading.why),
+                why: format!("while the run waits: {}", judged.why),
                 rolls_back,
-                evidence: serde_json::to_value(&reading).unwrap_or_default(),
+                evidence: serde_json::to_value(&judged).unwrap_or_default(),
             });
         }
     }
-    fired
+    (seen, fired)
 }
 
 pub(super) fn gates(
@@ -288,8 +283,8 @@ fn whole(counted: gates::Counted) -> Counted {
 
 /// What there is to say when nothing can be seen: never quiet, never a pass (P6).
 fn blind(look: &Look, why: &str) -> Looked {
-    let unseen = |gate: &GateOutline| Reading {
-        gate: gate.id.clone(),
+    let unseen = |gate: &str| Reading {
+        gate: gate.to_owned(),
         verdict: Verdict::Error,
         warming: false,
         unseen: true,
@@ -299,10 +294,11 @@ fn blind(look: &Look, why: &str) -> Looked {
         why: why.to_owned(),
         evidence: serde_json::Value::Null,
     };
-    let bake = look.bake.as_ref();
+    let (bake, vigil) = (look.bake.as_ref(), look.vigil.as_ref());
     let triggers = look.plan.triggers.iter();
     Looked {
-        gates: bake.map(|b| b.outline.gates.iter().map(unseen).collect()),
+        gates: bake.map(|b| b.outline.gates.iter().map(|g| unseen(&g.id)).collect()),
+        vigil: vigil.map(|v| v.gates(&look.plan).map(|g| unseen(&g.id)).collect()),
         fired: Vec::new(),
         unknown: triggers.map(|t| (t.id.clone(), why.to_owned())).collect(),
     }

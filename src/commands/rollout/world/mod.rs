@@ -3,6 +3,7 @@
 mod compare;
 mod expected;
 mod foresee;
+mod logs;
 mod look;
 mod metrics;
 mod past;
@@ -28,6 +29,7 @@ use serde_json::{Value, json};
 use crate::carry::driver::Driver;
 use crate::carry::kit::Kit;
 use crate::carry::over::{Fleet, Store};
+use crate::check::logs::LogExcerpt;
 use crate::commands::Context;
 use crate::contract::Snapshot;
 use crate::error::{Exit, Problem, Result};
@@ -288,6 +290,10 @@ impl World for Live {
 
     async fn look(&self, look: Look) -> Looked {
         self.look_at(look).await
+    }
+
+    async fn logs(&self, targets: Vec<TargetRef>, since_ms: u64) -> Vec<LogExcerpt> {
+        self.read_logs(targets, since_ms).await
     }
 
     async fn tend(&self, plan: Arc<Plan>, flipped: Vec<TargetRef>) -> Result<(), String> {

@@ -1,11 +1,13 @@
 //! Steps that switch: carrying over, toggles, restarts, and whether authentication works again.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::{Live, failed, succeeded};
+use crate::carry::client::CallFailed;
 use crate::carry::over::{self, Carried, Fleet, Source};
 use crate::contract::{IssueRequest, Snapshot};
 use crate::error::{Problem, Result};
@@ -232,18 +234,18 @@ impl Live {
         let fleets = self.fleets(&job.targets())?;
         let began = Instant::now();
         loop {
-            let asked = fleets.iter().map(|(_, fleet)| not_recovered(fleet));
-            let wrong: Vec<String> = futures_util::future::join_all(asked)
-                .await
-                .into_iter()
-                .flatten()
-                .collect();
-            let took = json!({ "after_ms": began.elapsed().as_millis() as u64 });
+            let asked = fleets.iter().map(|(_, fleet)| refused(fleet));
+            let asked = futures_util::future::join_all(asked).await;
+            let wrong: Vec<Refused> = asked.into_iter().flatten().collect();
+            let after_ms = began.elapsed().as_millis() as u64;
             if wrong.is_empty() {
-                return Ok(succeeded(took));
+                return Ok(succeeded(json!({ "after_ms": after_ms })));
             }
             if began.elapsed() >= timeout {
-                return Ok(failed(wrong.join("; "), took));
+                let ids: Vec<&str> = wrong.iter().map(|r| r.request_id.as_str()).collect();
+                let seen = json!({ "after_ms": after_ms, "request_ids": ids });
+                let why: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+                return Ok(failed(why.join("; "), seen));
             }
             tokio::time::sleep(RECOVER_EVERY).await;
         }
@@ -300,41 +302,55 @@ async fn not_there(fleet: &Fleet, set: &Toggles) -> Fleet {
     fleet.only(|name| !there.iter().any(|n| n == name))
 }
 
+/// A target on which authentication does not work.
+struct Refused {
+    target: String,
+    why: String,
+    /// The request that found it out.
+    request_id: String,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.target, self.why)
+    }
+}
+
 /// Why authentication does not work on some target; nothing when it does on all.
 pub(super) async fn not_recovered(fleet: &Fleet) -> Option<String> {
+    let wrong = refused(fleet).await;
+    let wrong: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+    (!wrong.is_empty()).then(|| wrong.join("; "))
+}
+
+async fn refused(fleet: &Fleet) -> Vec<Refused> {
+    let failed = |e: CallFailed| (e.failure.to_string(), e.request_id);
     let asked = fleet.all(|m| async move {
         let request = IssueRequest {
             subject: "dbctl-recovery".into(),
             session_id: None,
         };
-        let issued = m
-            .client
-            .issue(&request)
-            .await
-            .map_err(|e| e.failure.to_string())?;
-        let answer = m
-            .client
-            .verify(&issued.body.token)
-            .await
-            .map_err(|e| e.failure.to_string())?;
-        if answer.body.allow {
-            Ok(())
-        } else {
-            Err(format!(
-                "a fresh token is denied: {}",
-                answer.body.reason_code
-            ))
+        let issued = m.client.issue(&request).await.map_err(failed)?;
+        let answer = m.client.verify(&issued.body.token).await.map_err(failed)?;
+        match answer.body.allow {
+            true => Ok(()),
+            false => {
+                let why = format!("a fresh token is denied: {}", answer.body.reason_code);
+                Err((why, answer.request_id))
+            }
         }
     });
-    let wrong: Vec<String> = asked
-        .await
-        .into_iter()
+    let asked = asked.await.into_iter();
+    asked
         .filter_map(|(m, said)| {
-            said.err()
-                .map(|why: String| format!("{}: {why}", m.target.name))
+            let (why, request_id) = said.err()?;
+            Some(Refused {
+                target: m.target.name.clone(),
+                why,
+                request_id,
+            })
         })
-        .collect();
-    (!wrong.is_empty()).then(|| wrong.join("; "))
+        .collect()
 }
 
 fn failures(switched: &[Switched]) -> Vec<String> {
