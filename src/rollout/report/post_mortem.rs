@@ -230,6 +230,11 @@ impl Mortem {
         signs.extend(self.logged.into_iter().filter(|s| s.at_ms <= began_ms));
         signs.sort_by_key(|s| (s.at_ms, s.seq));
         let mut signs = signs.into_iter();
+        let mut errors = self.errors.excerpt();
+        if errors.left_out == 0 {
+            // What a log says is read after it was said.
+            errors.items.sort_by_key(|e| e.at_ms);
+        }
         Some(PostMortem {
             began_ms,
             reason,
@@ -240,7 +245,7 @@ impl Mortem {
             first_sign: signs.next(),
             signs: signs.collect(),
             earlier_signs: self.earlier,
-            errors: self.errors.excerpt(),
+            errors,
             failed_requests: self.requests.excerpt(),
         })
     }

@@ -79,7 +79,7 @@ fn followed(page: &Page, mortem: &PostMortem, first: &Sign) -> Vec<[Markup; 5]> 
             html! { (sign.why) },
         ]
     });
-    let none = || html! { "–" };
+    let none = || html! {};
     let began = [
         page.time(mortem.began_ms),
         html! { (after(mortem.began_ms)) },
