@@ -37,6 +37,7 @@ over_every_store! {
     a_driver_that_was_overtaken_cannot_append_and_learns_by_whom,
     a_driver_that_was_overtaken_answers_no_request,
     a_lease_that_was_given_back_or_expired_is_free,
+    a_lease_that_expires_while_it_is_asked_for_is_taken,
     of_two_that_take_a_free_lease_one_has_it,
     a_second_run_is_refused_while_one_is_open,
     of_two_that_begin_a_run_one_does,
@@ -189,6 +190,16 @@ async fn a_lease_that_was_given_back_or_expired_is_free(scene: Scene) {
     ours(take(journal, lease.run(), &scene.holder("second"), short, false).await);
     tokio::time::sleep(Duration::from_millis(20)).await;
     ours(take(journal, lease.run(), &scene.holder("third"), TTL, false).await);
+}
+
+/// The attempt comes before the expiry, and the look at who holds it behind.
+async fn a_lease_that_expires_while_it_is_asked_for_is_taken(scene: Scene) {
+    let (lease, _) = scene.begun().await;
+    let journal = &scene.journal;
+    journal.release(&lease).await.expect("it is over");
+    scene.too_early_once().await;
+    let taken = take(journal, lease.run(), &scene.holder("second"), TTL, false).await;
+    assert_eq!(ours(taken).token(), lease.token() + 1);
 }
 
 async fn of_two_that_take_a_free_lease_one_has_it(scene: Scene) {

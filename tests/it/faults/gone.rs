@@ -1,5 +1,8 @@
 //! Postgres, the metrics, or both are gone while a phase is under way.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use dbctl::rollout::engine::now_ms;
@@ -11,6 +14,7 @@ use super::promises;
 use super::runbook;
 use super::scene::Scene;
 use crate::support::fleet::Fleet;
+use crate::support::proxy::Proxy;
 
 /// What is taken away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,4 +235,56 @@ fn a_rehearsal_without_postgres_switches_nothing_and_leaves_nobody_fenced() {
     backed.db.server().start();
     let completed = fleet.run(&["rollout", "resume"]);
     assert_eq!(completed.code, 0, "{}", completed.stderr);
+}
+
+#[test]
+fn a_rehearsal_asks_once_more_where_postgres_was_only_slow() {
+    let (fleet, backed) = Fleet::on(&["one", "two"]);
+    std::fs::write(fleet.path().join("rehearsed.md"), REHEARSED).expect("a runbook");
+    fleet.add_settings("[runbook]\npath = \"rehearsed.md\"\n");
+    let proxy = Proxy::before(&backed.db);
+    let file = fleet.settings_file();
+    let settings = std::fs::read_to_string(&file).expect("settings");
+    std::fs::write(&file, settings.replace(&backed.db.url, proxy.url())).expect("written");
+    let on = || fleet.run(&["rollout", "run", "--confirm", "production"]);
+    let switched = on();
+    assert_eq!(switched.code, 10, "{}", switched.stderr);
+    // What is read first while the targets are fenced has no answer for longer than anybody waits,
+    // and all else at that moment; what is read when that was given up has one.
+    let health = fleet.with("one", |i| i.at("/healthz"));
+    let first: OnceLock<Instant> = OnceLock::new();
+    proxy.hold("revoked_tokens", move || {
+        let begun = first.get().copied();
+        let held = match begun {
+            Some(first) => first.elapsed() < Duration::from_millis(150),
+            None => is_fenced(&health),
+        };
+        if held {
+            first.get_or_init(Instant::now);
+        }
+        Duration::from_secs(if held { 3 } else { 0 })
+    });
+    let completed = on();
+    assert_eq!(completed.code, 0, "{}", completed.stderr);
+    for health in fleet.each(|i| i.get("/healthz").body) {
+        assert_eq!(health["modes"]["SECURITY_RUNTIME_MODE"], "postgres");
+        assert_eq!(health["fenced"], false, "{health}");
+    }
+}
+
+/// What `/healthz` says; an instance that is restarting is not fenced.
+fn is_fenced(url: &str) -> bool {
+    let (address, path) = url
+        .trim_start_matches("http://")
+        .split_once('/')
+        .expect("a path");
+    let ask = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(address)?;
+        let request = format!("GET /{path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    ask().is_ok_and(|answer| answer.contains("\"fenced\":true"))
 }

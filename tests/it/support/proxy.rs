@@ -2,8 +2,9 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use super::postgres::TestDb;
 
@@ -29,7 +30,11 @@ struct Rules {
     every: AtomicU32,
     reply: AtomicBool,
     losses: AtomicU32,
+    held: OnceLock<Held>,
 }
+
+/// Requests with this text in them wait for so long.
+type Held = (&'static str, Box<dyn Fn() -> Duration + Send + Sync>);
 
 impl Proxy {
     pub fn before(db: &TestDb) -> Self {
@@ -71,12 +76,28 @@ impl Proxy {
         self.rules.left.store(n, Ordering::SeqCst);
     }
 
+    /// Requests with `text` in them wait for as long as `held` says when they come.
+    pub fn hold(&self, text: &'static str, held: impl Fn() -> Duration + Send + Sync + 'static) {
+        let set = self.rules.held.set((text, Box::new(held)));
+        assert!(set.is_ok(), "one at a time");
+    }
+
     pub fn losses(&self) -> u32 {
         self.rules.losses.load(Ordering::SeqCst)
     }
 }
 
 impl Rules {
+    fn wait(&self, bytes: &[u8]) {
+        let Some((text, held)) = self.held.get() else {
+            return;
+        };
+        let text = text.as_bytes();
+        if bytes.windows(text.len()).any(|w| w == text) {
+            std::thread::sleep(held());
+        }
+    }
+
     fn loses(&self) -> Option<Lost> {
         let counted = self
             .left
@@ -113,6 +134,7 @@ fn carry(client: TcpStream, server: TcpStream, rules: Arc<Rules>) {
     std::thread::spawn(move || {
         let mut bytes = [0; 16 * 1024];
         while let Ok(n @ 1..) = from_client.read(&mut bytes) {
+            rules.wait(&bytes[..n]);
             let commits = bytes[..n].windows(7).any(|w| w == b"COMMIT\0");
             match commits.then(|| rules.loses()).flatten() {
                 Some(Lost::Commit) => break,

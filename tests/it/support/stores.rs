@@ -4,6 +4,7 @@ use dbctl::pg::Database;
 use dbctl::rollout::journal::{Journal, RunId};
 use dbctl::rollout::lease::Lease;
 use dbctl::rollout::machine::{Event, Outline};
+use sqlx::{Connection as _, Executor as _};
 
 use super::pooler::Pooler;
 use super::postgres::{Server, TestDb};
@@ -63,6 +64,41 @@ impl Scene {
             .start(&run, "runbook", &holder, ttl, 1, started);
         let (lease, entry) = begun.await.expect("a run begins");
         (lease, entry.head())
+    }
+
+    /// The next change of a lease does not happen, as if it had come a moment too early.
+    pub async fn too_early_once(&self) {
+        match &self.place {
+            Place::File(dir) => {
+                let file = dir.path().join("j/journal.db");
+                let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+                let mut file = sqlx::SqliteConnection::connect_with(&options)
+                    .await
+                    .expect("the journal");
+                let made = file
+                    .execute(
+                        "CREATE TABLE early (n); INSERT INTO early VALUES (1);
+                         CREATE TRIGGER too_early BEFORE UPDATE ON leases
+                         WHEN EXISTS (SELECT 1 FROM early)
+                         BEGIN DELETE FROM early; SELECT RAISE(IGNORE); END",
+                    )
+                    .await;
+                made.expect("a trigger");
+            }
+            Place::Database(db, _) => {
+                db.psql(
+                    "CREATE TABLE public.early AS SELECT 1 AS n;
+                     CREATE FUNCTION public.too_early() RETURNS trigger LANGUAGE plpgsql
+                     SECURITY DEFINER AS $$ BEGIN
+                         DELETE FROM public.early;
+                         IF FOUND THEN RETURN NULL; END IF;
+                         RETURN NEW;
+                     END $$;
+                     CREATE TRIGGER too_early BEFORE UPDATE ON dbctl_journal.leases
+                     FOR EACH ROW EXECUTE FUNCTION public.too_early()",
+                );
+            }
+        }
     }
 
     pub fn note(&self, text: &str) -> Event {

@@ -195,10 +195,18 @@ impl Live {
                 .map(|t| (t, Mode::Postgres))
                 .collect();
             let began = Instant::now();
-            let taken = self.take_back(env, &fleet).await?;
+            let mut taken = self.take_back(env, &fleet).await?;
             if let Source::Kit { .. } = taken.0.source {
                 // Nobody is in a hurry here: what was revoked on Postgres last, and is not in the
                 // kit, must not come back to life for an exercise (P2).
+                over::unfence(&fleet, &|_| {}).await;
+                // What a rollback does not wait for: a busy machine, a connection that is opened
+                // anew. It is opened at leisure, while nothing is fenced.
+                if self.database(env)?.begin().await.is_ok() {
+                    taken = self.take_back(env, &fleet).await?;
+                }
+            }
+            if let Source::Kit { .. } = taken.0.source {
                 over::unfence(&fleet, &|_| {}).await;
                 let why = format!(
                     "Postgres of {} does not answer, and both ways need it; nothing was switched",

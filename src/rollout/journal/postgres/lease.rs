@@ -20,38 +20,54 @@ impl PostgresStore {
         force: bool,
     ) -> Result<Taken> {
         let act = "taking the lease in";
-        // Counted from before the request: the store's clock may start later, never earlier.
-        let before = Instant::now();
-        let token: Option<i64> = self
-            .within(act, async {
-                let failed = |e: sqlx::Error| self.problem(act, &e);
-                let mut tx = self.begin_durable(act).await?;
-                let token = query_scalar(
-                    "UPDATE dbctl_journal.leases
+        // Twice: the lease may expire between the attempt and the look at who holds it.
+        for _ in 0..2 {
+            // Counted from before the request: the store's clock may start later, never earlier.
+            let before = Instant::now();
+            if let Some(token) = self.take_what_expired(run, holder, ttl, force).await? {
+                let token = unsigned(token);
+                let lease = Lease::new(run.clone(), holder.to_owned(), token, ttl, before);
+                return Ok(Taken::Ours(lease));
+            }
+            match self.row_of_lease(run).await? {
+                Some((held, false)) => return Ok(Taken::Held(held)),
+                Some((_, true)) => {}
+                None => return Err(self.note(act, format!("run {run} is not in it"))),
+            }
+        }
+        let moving = "it expired and was taken by somebody else, twice in a row";
+        Err(self.note(act, moving.to_owned()))
+    }
+
+    /// The lease's new token, where it had expired or is taken by force.
+    async fn take_what_expired(
+        &self,
+        run: &RunId,
+        holder: &str,
+        ttl: Duration,
+        force: bool,
+    ) -> Result<Option<i64>> {
+        let act = "taking the lease in";
+        self.within(act, async {
+            let failed = |e: sqlx::Error| self.problem(act, &e);
+            let mut tx = self.begin_durable(act).await?;
+            let token = query_scalar(
+                "UPDATE dbctl_journal.leases
                         SET holder = $1, token = token + 1,
                             expires = clock_timestamp() + $2 * interval '1 millisecond'
                       WHERE run = $3 AND ($4 OR expires <= clock_timestamp()) RETURNING token",
-                )
-                .bind(holder)
-                .bind(millis(ttl))
-                .bind(run.as_str())
-                .bind(force)
-                .fetch_optional(&mut *tx)
-                .await
-                .map_err(failed)?;
-                tx.commit().await.map_err(failed)?;
-                Ok::<_, Problem>(token)
-            })
-            .await?;
-        if let Some(token) = token {
-            let token = unsigned(token);
-            let lease = Lease::new(run.clone(), holder.to_owned(), token, ttl, before);
-            return Ok(Taken::Ours(lease));
-        }
-        match self.row_of_lease(run).await? {
-            Some((held, _)) => Ok(Taken::Held(held)),
-            None => Err(self.note(act, format!("run {run} is not in it"))),
-        }
+            )
+            .bind(holder)
+            .bind(millis(ttl))
+            .bind(run.as_str())
+            .bind(force)
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(failed)?;
+            tx.commit().await.map_err(failed)?;
+            Ok::<_, Problem>(token)
+        })
+        .await
     }
 
     pub async fn holder(&self, run: &RunId) -> Result<Option<Held>> {
