@@ -77,6 +77,8 @@ pub struct Config {
     pub keys: KeysConfig,
     pub runbook: RunbookConfig,
     pub smoke: crate::check::smoke::SmokeConfig,
+    /// Bearer tokens for what gates and triggers ask over HTTP.
+    pub http_tokens: Vec<crate::check::metrics::HttpToken>,
     /// Whom to tell what happens in a run.
     pub hooks: Vec<crate::hooks::Hook>,
     /// The environments by name.
@@ -373,7 +375,7 @@ fn parse(file: &Path, text: &str) -> Result<Config> {
         )
         .next("`dbctl init DIR` writes one with every setting explained");
         match e.span() {
-            Some(span) => problem.at(file.display(), text, span, "here"),
+            Some(span) => problem.at(file.display(), without_passwords(text), span, "here"),
             None => problem,
         }
     })?;
@@ -421,6 +423,17 @@ fn parse(file: &Path, text: &str) -> Result<Config> {
             ));
         }
     }
+    for token in &mut config.http_tokens {
+        under(&mut token.token_file);
+    }
+    let origins: Vec<String> = config.http_tokens.iter().map(|t| t.origin()).collect();
+    if let Some(twice) = repeated(origins.iter()) {
+        return Err(Problem::new(
+            Exit::Config,
+            format!("reading {}", file.display()),
+            format!("http_tokens names {twice} twice"),
+        ));
+    }
     for hook in &mut config.hooks {
         hook.secret_file().into_iter().for_each(under);
     }
@@ -429,6 +442,22 @@ fn parse(file: &Path, text: &str) -> Result<Config> {
     under(&mut config.journal.path);
     config.journal.password_file.iter_mut().for_each(under);
     Ok(config)
+}
+
+/// The text with whatever stands before the `@` of an address made unreadable, of the same length.
+fn without_passwords(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        shown += before;
+        shown += "://";
+        let ends = |c: char| c == '/' || c == '"' || c == '\'' || c.is_whitespace();
+        let authority = &after[..after.find(ends).unwrap_or(after.len())];
+        let user = authority.rfind('@').unwrap_or(0);
+        shown.extend(std::iter::repeat_n('*', user));
+        rest = &after[user..];
+    }
+    shown + rest
 }
 
 fn repeated<'a>(names: impl Iterator<Item = &'a String>) -> Option<&'a String> {

@@ -102,6 +102,7 @@ fn observed() -> Event {
         gate: gate.into(),
         verdict: Verdict::Pass,
         warming: false,
+        sound: false,
         unseen: false,
         harm: Harm::Counted,
         arms: None,

@@ -159,6 +159,7 @@ fn readings(warming: bool) -> Vec<Reading> {
             Verdict::Pass
         },
         warming,
+        sound: false,
         unseen: false,
         harm: Harm::Counted,
         arms: None,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::describe;
 use super::model::{Criterion, Gate, Position, Query, Runbook, Step, StepKind, Trigger};
 use crate::error::{Exit, Problem, Result};
 use crate::runtime::toggles::Mode;
@@ -31,6 +32,18 @@ pub struct Plan {
     pub environments: Vec<PlannedEnvironment>,
     /// Bakes are shortened to this; said wherever the plan is shown.
     pub shortened: Option<Duration>,
+    /// The margins that became wider with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub widened: Vec<Widened>,
+}
+
+/// A margin that a shortened bake can still tell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Widened {
+    pub gate: String,
+    /// As the runbook has it.
+    pub from: f64,
+    pub to: f64,
 }
 
 /// Steps that are entered together, by one approval.
@@ -139,6 +152,7 @@ impl Plan {
             queries: runbook.queries.clone(),
             criteria: runbook.criteria.clone(),
             shortened: None,
+            widened: Vec::new(),
         };
         if let Some(limit) = shorten {
             plan.shorten(limit);
@@ -161,13 +175,25 @@ impl Plan {
                 self.shortened = Some(limit);
             }
         }
+        // Bakes that are short enough are left as they are, and so is what they are judged by.
+        if self.shortened.is_none() {
+            return;
+        }
         let window = limit / 2;
         for gate in &mut self.gates {
             let least = Duration::from_millis(500);
             let shorter = shortened(&mut gate.window, &mut gate.interval, window, least);
             gate.initial_delay = gate.initial_delay.mul_f64(shorter).min(limit / 4);
             gate.min_samples = fewer(gate.min_samples, shorter);
-            gate.margin = gate.margin.map(|m| m / shorter);
+            if let Some(from) = gate.margin.filter(|_| shorter < 1.0) {
+                let (gate_id, to) = (gate.id.clone(), from / shorter);
+                gate.margin = Some(to);
+                self.widened.push(Widened {
+                    gate: gate_id,
+                    from,
+                    to,
+                });
+            }
             // One bad moment is seen in every sample of a window.
             let samples = gate.window.as_millis() / gate.interval.as_millis().max(1);
             let samples = u32::try_from(samples).unwrap_or(u32::MAX);
@@ -219,6 +245,39 @@ impl Plan {
                 name: t.name.clone(),
             })
             .collect()
+    }
+
+    /// The gates of a bake that are decided by their margin: others are there to compare with.
+    pub fn compared(&self, planned: &Planned) -> Vec<&Gate> {
+        let StepKind::Bake { gates, .. } = &planned.step.kind else {
+            return Vec::new();
+        };
+        if self.others(planned).is_empty() {
+            return Vec::new();
+        }
+        let gates = gates.iter().filter_map(|id| self.gate(id));
+        gates.filter(|g| g.margin.is_some() && !g.muted).collect()
+    }
+
+    /// What shortened bakes do not show, in words; nothing where they are as the runbook has them.
+    pub fn shortened_in_words(&self) -> Option<String> {
+        let to = describe::words(self.shortened?);
+        let mut text = format!(
+            "bakes are shortened to {to} and prove less than the runbook asks for: their gates \
+             look back less far and want fewer samples"
+        );
+        let wider = self.widened.iter().map(|Widened { gate, from, to }| {
+            let (from, to) = (from * 100.0, to * 100.0);
+            match to >= 100.0 {
+                true => format!("{gate} (from {from:.2} pp to {to:.0} pp, which is no limit)"),
+                false => format!("{gate} (from {from:.2} pp to {to:.2} pp)"),
+            }
+        });
+        let wider: Vec<String> = wider.collect();
+        if !wider.is_empty() {
+            text += &format!(", and margins are wider: {}", wider.join(", "));
+        }
+        Some(text)
     }
 
     pub fn gate(&self, id: &str) -> Option<&Gate> {

@@ -259,6 +259,7 @@ pub fn look(verdict: Verdict) -> Input {
 pub fn undecided() -> Input {
     looked(Reading {
         warming: true,
+        sound: true,
         shown: Some(false),
         ..reading(Verdict::Inconclusive)
     })
@@ -275,6 +276,7 @@ pub fn reading(verdict: Verdict) -> Reading {
         gate: "errors".into(),
         verdict,
         warming: false,
+        sound: false,
         unseen: false,
         harm: Harm::Counted,
         arms: None,

@@ -4,7 +4,10 @@
 mod asked;
 mod before;
 mod logs;
+mod margins;
 mod past;
 mod recorded;
+mod restarts;
 mod scene;
+mod tokens;
 mod watched;

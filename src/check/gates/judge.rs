@@ -34,6 +34,7 @@ pub fn judge(
         verdict: Verdict::Inconclusive,
         why: String::new(),
         warming: false,
+        sound: false,
         unseen: added.is_none(),
         grave: false,
         thresholds: gate.thresholds,
@@ -202,6 +203,7 @@ fn decide(reading: &mut GateReading, so_far: &SoFar, unit: Unit) -> (Verdict, St
         ),
         Deciding::Now | Deciding::Not => {
             reading.warming = true;
+            reading.sound = !unseen;
             if certain {
                 let why = format!(
                     "{against}: passes if it stays so: worse by at most {upper}, margin {margin}"

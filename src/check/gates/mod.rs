@@ -16,12 +16,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Verdict;
-use super::metrics::{Between, Measurement, Provider, Span, Watch};
+use super::metrics::{Between, Measurement, Provider, Restarted, Span, Watch};
 use super::statistics::Bounds;
+use crate::runbook::describe;
 pub use crate::runbook::model::{Condition, Thresholds};
 use crate::runbook::model::{Gate, Measure, Trigger};
 pub use judge::judge;
-pub use needed::{Required, required, required_in_words};
+pub use needed::{Reach, Required, Traffic, required, required_in_words, traffic};
 pub use trigger::judge_trigger;
 
 /// The share of the window that must have been observed before a gate can pass.
@@ -40,6 +41,10 @@ pub struct GateReading {
     /// Not judged only because the watch or a process began less than a window ago, or the bake
     /// is not at its end: nothing is wrong, and it does not count against the gate's limits.
     pub warming: bool,
+    /// Within the thresholds over a whole window that was all observed: only the decision over the
+    /// whole bake is missing.
+    #[serde(default)]
+    pub sound: bool,
     /// The time since the look before was not observed, at least in part.
     pub unseen: bool,
     /// Beyond the second level of the thresholds.
@@ -217,6 +222,35 @@ impl Totals {
     }
 }
 
+impl GateReading {
+    /// The same where a process was replaced since the look before. What came before that moment is
+    /// lost, so this look could not be judged and counts as one such: a process that is restarted
+    /// again and again would otherwise only ever warm up, and nobody would hear of it. Harm that
+    /// was seen all the same stays harm.
+    fn restarted(mut self, restarted: &Restarted, gate: &Gate) -> Self {
+        match self.verdict {
+            Verdict::Fail | Verdict::Error => return self,
+            Verdict::Pass | Verdict::Inconclusive => {}
+        }
+        let Restarted { target, times } = restarted;
+        let what = match times {
+            0 | 1 => format!("{target} restarted"),
+            _ => format!(
+                "{target} restarted {times} times and was not seen for a whole {} in between",
+                describe::words(gate.window)
+            ),
+        };
+        Self {
+            verdict: Verdict::Inconclusive,
+            warming: false,
+            sound: false,
+            unseen: true,
+            why: format!("{what}; {}", std::mem::take(&mut self.why)),
+            ..self
+        }
+    }
+}
+
 impl<P: Provider> Watch<P> {
     /// Judges `gate` over the targets `on`. With a margin and others to compare with, `so_far` is
     /// what the looks before came to.
@@ -240,9 +274,16 @@ impl<P: Provider> Watch<P> {
         });
         let measured = self.measure(&gate.measure, on, span, now);
         let asked = matches!(gate.measure, Measure::Asked(_));
+        let replaced = |restarted: Option<Restarted>, reading: GateReading| match restarted {
+            Some(restarted) if !asked => reading.restarted(&restarted, gate),
+            Some(_) | None => reading,
+        };
+        let since = so_far.since;
+        let mine = since.and_then(|since| self.restarted(on, since, gate.window));
         if gate.margin.is_none() || others.is_empty() {
             let saw = asked || between.is_none_or(|b| self.saw(on, b));
-            return judge(gate, measured, None, so_far, saw.then(Arms::default));
+            let reading = judge(gate, measured, None, so_far, saw.then(Arms::default));
+            return replaced(mine, reading);
         }
         let theirs = self.measure(&gate.measure, others, span, now);
         let added = match between {
@@ -255,7 +296,12 @@ impl<P: Provider> Watch<P> {
                 .zip(self.count(gate, others, between)),
         };
         let added = added.map(|(baking, others)| Arms { baking, others });
-        judge(gate, measured, Some(theirs), so_far, added)
+        let restarted =
+            mine.or_else(|| since.and_then(|since| self.restarted(others, since, gate.window)));
+        replaced(
+            restarted,
+            judge(gate, measured, Some(theirs), so_far, added),
+        )
     }
 
     fn count(&self, gate: &Gate, on: &[impl AsRef<str>], between: Between) -> Option<Counted> {

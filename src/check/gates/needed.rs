@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::FALSE_PASSES;
 use super::words::Unit;
 use crate::check::metrics::Measurement;
@@ -33,14 +35,45 @@ pub fn required(gate: &Gate, ratio: f64, decisions: u32) -> Option<Required> {
     })
 }
 
-/// The same in words, with how long it takes at the present traffic of both arms. `bake` is how
+/// Whether a bake is long enough for a margin, with the traffic of the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reach {
+    Enough,
+    /// Only if fewer are bad than the gate lets pass.
+    Perhaps,
+    /// Not even if none is bad: it would end without a decision.
+    TooShort,
+    /// There is no traffic in one of the arms.
+    Unknown,
+}
+
+/// How much traffic a margin needs, and whether a bake will see it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Traffic {
+    /// One line for a person.
+    pub why: String,
+    pub reach: Reach,
+}
+
+/// [`required`] in words.
+pub fn required_in_words(gate: &Gate, ratio: f64, decisions: u32) -> Option<String> {
+    let Required { at_best, at_limit } = required(gate, ratio, decisions)?;
+    let limit = Unit::of(&gate.measure).show(gate.thresholds.limit());
+    Some(format!(
+        "the margin needs about {at_best:.0} requests to the baking targets if none is bad, \
+         {at_limit:.0} if {limit} are"
+    ))
+}
+
+/// What a margin needs, with how long it takes at the present traffic of both arms. `bake` is how
 /// long the bake may take in all.
-pub fn required_in_words(
+pub fn traffic(
     gate: &Gate,
     (baking, others): (&Measurement, &Measurement),
     decisions: u32,
     bake: Duration,
-) -> Option<String> {
+) -> Option<Traffic> {
     let rate = |m: &Measurement| {
         #[expect(clippy::cast_precision_loss, reason = "milliseconds of a window")]
         let seconds = m.observed_ms as f64 / 1000.0;
@@ -50,27 +83,28 @@ pub fn required_in_words(
     let (here, there) = (rate(baking), rate(others));
     let ratio = here.zip(there).map_or(1.0, |(here, there)| there / here);
     let Required { at_best, at_limit } = required(gate, ratio, decisions)?;
-    let limit = Unit::of(&gate.measure).show(gate.thresholds.limit());
-    let needs = format!(
-        "the margin needs about {at_best:.0} requests to the baking targets if none is bad, \
-         {at_limit:.0} if {limit} are"
-    );
+    let needs = required_in_words(gate, ratio, decisions)?;
     let Some((rate, _)) = here.zip(there) else {
-        return Some(format!("{needs}; time N/A: no traffic in both arms now"));
+        return Some(Traffic {
+            why: format!("{needs}; time N/A: no traffic in both arms now"),
+            reach: Reach::Unknown,
+        });
     };
     let (soon, late) = (at_best / rate, at_limit / rate);
-    let enough = if soon > bake.as_secs_f64() {
-        ": more than the bake and its extension; it would end without a decision"
+    let (reach, enough) = if soon > bake.as_secs_f64() {
+        let words = ": more than the bake and its extension; it would end without a decision";
+        (Reach::TooShort, words)
     } else if late > bake.as_secs_f64() {
-        "; the bake and its extension may be too short for the second"
+        let words = "; the bake and its extension may be too short for the second";
+        (Reach::Perhaps, words)
     } else {
-        ""
+        (Reach::Enough, "")
     };
-    Some(format!(
-        "{needs}; at {rate:.1} a second that takes {} to {}{enough}",
-        time(soon),
-        time(late)
-    ))
+    let (soon, late) = (time(soon), time(late));
+    Some(Traffic {
+        why: format!("{needs}; at {rate:.1} a second that takes {soon} to {late}{enough}"),
+        reach,
+    })
 }
 
 fn time(seconds: f64) -> String {

@@ -18,8 +18,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use asked::{AskedPrometheus, Asker, Question, Said};
-pub use preflight::{EVERYTHING, ask_once};
+pub use asked::{AskedPrometheus, Asker, HttpToken, Question, Said};
+pub use preflight::{EVERYTHING, Preview, ask_once};
 pub use provider::{Fetched, Provider, Scrape, Sources, Wish};
 pub use text::{Exposition, Labels, Series, parse};
 
@@ -115,6 +115,14 @@ pub struct Between {
 pub struct Counts {
     pub hits: f64,
     pub samples: f64,
+}
+
+/// A target whose process was replaced while it was watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restarted {
+    pub target: String,
+    /// In a row, without a window in between that one process was seen for.
+    pub times: usize,
 }
 
 /// Samples the targets and keeps what the measures need for as long as the longest window.
@@ -324,6 +332,22 @@ impl<P: Provider> Watch<P> {
     /// Whether all of the time since a moment was observed, of one process of each target.
     pub fn saw(&self, on: &[impl AsRef<str>], between: Between) -> bool {
         self.whole(on, between).is_some()
+    }
+
+    /// The target whose process was replaced most often, if that happened since a moment.
+    pub fn restarted(
+        &self,
+        on: &[impl AsRef<str>],
+        since: Timestamp,
+        window: Duration,
+    ) -> Option<Restarted> {
+        let restarted = |target: &str| {
+            let times = self.rings.get(target)?.restarts(since, window)?;
+            let target = target.to_owned();
+            Some(Restarted { target, times })
+        };
+        let all = on.iter().filter_map(|target| restarted(target.as_ref()));
+        all.max_by_key(|r| r.times)
     }
 
     fn whole<'a>(&'a self, on: &'a [impl AsRef<str>], between: Between) -> Option<Vec<Part<'a>>> {

@@ -19,6 +19,15 @@ const FEW: usize = 6;
 /// What is said of counters with nothing to add.
 pub const EVERYTHING: &str = "every series is there";
 
+/// What one look before a run came to.
+#[derive(Debug)]
+pub struct Preview {
+    pub result: CheckResult,
+    /// Nothing is there: what only a later version of the service counts would look like this too.
+    /// Not so where something is there and it is the wrong thing.
+    pub absent: bool,
+}
+
 impl<P: Provider> Watch<P> {
     /// Whether a target's samples can be had, after one sample was taken.
     pub fn readable(&self, target: &str) -> CheckResult {
@@ -35,34 +44,35 @@ impl<P: Provider> Watch<P> {
 
     /// Whether a measure of counters has what it needs on a target, after one sample was taken.
     /// Nothing for a measure that is asked of somebody else, and where the target cannot be read.
-    pub fn preview(&self, name: &str, measure: &Measure, target: &str) -> Option<CheckResult> {
+    pub fn preview(&self, name: &str, measure: &Measure, target: &str) -> Option<Preview> {
         let ring = self.rings.get(target)?;
         ring.newest()?;
+        let seen = |verdict, why, absent| Preview {
+            result: result(name, target, verdict, why),
+            absent,
+        };
         let parsed = match Parsed::of(measure) {
             Ok(parsed) => parsed?,
-            Err(problem) => {
-                let why = problem.cause().to_owned();
-                return Some(result(name, target, Verdict::Fail, why));
-            }
+            Err(problem) => return Some(seen(Verdict::Fail, problem.cause().to_owned(), false)),
         };
         let mut notes = Vec::new();
         for (selector, must) in parsed.needs() {
             match look(target, ring, selector, must) {
                 Ok(note) => notes.extend(note),
-                Err(why) => return Some(result(name, target, Verdict::Fail, why)),
+                Err(Lacking { why, absent }) => return Some(seen(Verdict::Fail, why, absent)),
             }
         }
         // A bucket that is not there will not be there in the night either.
         if let Parsed::Slower { than, buckets } = &parsed
             && let Err(wrong) = split(*than, buckets, target, ring)
         {
-            return Some(result(name, target, Verdict::Fail, wrong.why));
+            return Some(seen(Verdict::Fail, wrong.why, false));
         }
         let summary = match notes.is_empty() {
             true => EVERYTHING.to_owned(),
             false => notes.join("; "),
         };
-        Some(result(name, target, Verdict::Pass, summary))
+        Some(seen(Verdict::Pass, summary, false))
     }
 }
 
@@ -82,15 +92,23 @@ impl Parsed {
     }
 }
 
+/// Why nothing can be said of a selector.
+struct Lacking {
+    why: String,
+    absent: bool,
+}
+
 /// What is to be said of a selector on a target, or what is wrong.
 fn look(
     target: &str,
     ring: &Ring,
     selector: &Selector,
     must: bool,
-) -> Result<Option<String>, String> {
+) -> Result<Option<String>, Lacking> {
+    let absent = |why| Lacking { why, absent: true };
     if ring.known(selector).is_none() {
-        return Err(format!("{target} has no metric {}", selector.name));
+        let why = format!("{target} has no metric {}", selector.name);
+        return Err(absent(why));
     }
     if !ring.chosen(selector).is_empty() {
         return Ok(None);
@@ -98,7 +116,7 @@ fn look(
     let named: Vec<_> = ring.named(&selector.name).collect();
     if named.is_empty() {
         return if must {
-            Err(no_match(target, ring, selector).why)
+            Err(absent(no_match(target, ring, selector).why))
         } else {
             Ok(Some(format!("{selector} has no series yet")))
         };
@@ -115,18 +133,22 @@ fn look(
             .iter()
             .flat_map(|labels| labels.keys().map(String::as_str))
             .collect();
-        return Err(format!(
-            "no series of {} has the label {label}; its labels: {}",
-            selector.name,
-            few(&labels)
-        ));
+        // Labels come with a metric's name: more likely a mistake than a matter of time.
+        return Err(Lacking {
+            why: format!(
+                "no series of {} has the label {label}; its labels: {}",
+                selector.name,
+                few(&labels)
+            ),
+            absent: false,
+        });
     }
     let found = format!(
         "no series matches {selector}; {label} has: {}",
         few(&values)
     );
     match must {
-        true => Err(found),
+        true => Err(absent(found)),
         false => Ok(Some(found)),
     }
 }
@@ -147,7 +169,7 @@ pub async fn ask_once(
     question: &Question,
     others: Option<&Question>,
     now: Timestamp,
-) -> CheckResult {
+) -> Preview {
     let about = match question.asked.names_targets() {
         true => question.targets.join(", "),
         false => String::new(),
@@ -156,7 +178,9 @@ pub async fn ask_once(
         true => " (of everything: it does not name {{targets}})",
         false => "",
     };
-    let (verdict, summary) = match asker.ask(question, now).await {
+    let said = asker.ask(question, now).await;
+    let absent = matches!(said, Said::Empty(_));
+    let (verdict, summary) = match said {
         Said::Number(value) => (Verdict::Pass, format!("{value} now{everything}")),
         Said::Share { bad, total } => (Verdict::Pass, format!("{bad} of {total} now")),
         Said::NoNumber(why) => (Verdict::Pass, format!("no number yet: {why}{everything}")),
@@ -178,7 +202,10 @@ pub async fn ask_once(
             }
         }
     };
-    result(name, &about, verdict, summary)
+    Preview {
+        result: result(name, &about, verdict, summary),
+        absent,
+    }
 }
 
 fn result(name: &str, subject: &str, verdict: Verdict, summary: String) -> CheckResult {

@@ -17,6 +17,8 @@ const START_TIME_JITTER_S: f64 = 1.5;
 const MOST_SAMPLES: usize = 20_000;
 /// Series of wanted metrics kept of one target. More than that is a label without bounds.
 const MOST_SERIES: usize = 5_000;
+/// Processes of one target that are remembered after their end.
+const MOST_GONE: usize = 1_000;
 
 /// One target's history.
 #[derive(Debug, Default)]
@@ -24,6 +26,8 @@ pub(super) struct Ring {
     keys: Vec<(String, Labels)>,
     index: HashMap<(String, Labels), usize>,
     samples: VecDeque<Sample>,
+    /// When each process that is gone was seen first and last, the newest at the end.
+    gone: VecDeque<(Timestamp, Timestamp)>,
     /// How many series each wanted metric had at the last scrape; none if nobody knows the name.
     known: BTreeMap<String, Option<usize>>,
     /// Why the last attempts failed, and since when.
@@ -116,6 +120,7 @@ impl Ring {
         if self.samples.back().is_some_and(|s| s.at >= at) {
             // The clock was set back: what lies in its future cannot be put in order.
             self.samples.clear();
+            self.gone.clear();
         }
         let mut values = vec![None; self.keys.len()];
         let mut process = Process {
@@ -152,7 +157,15 @@ impl Ring {
         }
         let (boot, after_restart) = match self.samples.back() {
             None => (0, false),
-            Some(last) if restarted(last, &process, &values) => (last.boot + 1, true),
+            Some(last) if restarted(last, &process, &values) => {
+                let first = self.samples.iter().find(|s| s.boot == last.boot);
+                self.gone
+                    .push_back((first.map_or(last.at, |s| s.at), last.at));
+                if self.gone.len() > MOST_GONE {
+                    self.gone.pop_front();
+                }
+                (last.boot + 1, true)
+            }
             Some(last) => (last.boot, false),
         };
         self.samples.push_back(Sample {
@@ -189,6 +202,17 @@ impl Ring {
         {
             self.samples.pop_front();
         }
+    }
+
+    /// Whether another process answers than the one that was known at a moment; then how often in
+    /// a row it was replaced before it had been seen for as long as `window`.
+    pub fn restarts(&self, since: Timestamp, window: Duration) -> Option<usize> {
+        let before = self.samples.iter().rfind(|s| s.fetched <= since)?;
+        let last = self.samples.back()?;
+        // The first process began before anybody looked: how long it lived is not known.
+        let between = self.gone.iter().skip(1).rev();
+        let short = between.take_while(|(from, to)| age(*from, *to) < window);
+        (before.boot != last.boot).then(|| 1 + short.count())
     }
 
     /// Whether more series were there than are kept: sums would be too small.

@@ -230,6 +230,7 @@ impl Report for DryRun<'_> {
             "dry run: checks and probes as of now; nothing is changed, no program of a step is \
              run but the probe that the runbook names for it",
         )?;
+        super::plan::shortened(out, self.plan)?;
         for (index, phase) in self.plan.phases.iter().enumerate() {
             let text = format!("phase {} · wants the approval: {}", phase.name, phase.env);
             writeln!(out, "\n{}", printable(&text))?;

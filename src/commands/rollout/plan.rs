@@ -4,11 +4,12 @@ use clap::Args;
 use serde::Serialize;
 
 use super::session::RunbookArgs;
+use crate::check::gates::required_in_words;
 use crate::commands::Context;
 use crate::error::{Exit, Result};
 use crate::runbook::model::StepKind;
 use crate::runbook::plan::{Plan, Planned};
-use crate::ui::{Report, Screen, Tone, Ui};
+use crate::ui::{Report, Screen, Tone, Ui, printable};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -32,7 +33,10 @@ pub async fn run(args: PlanArgs, context: &Context) -> Result<Exit> {
     if args.dry_run {
         return super::dry::run(&plan, None, context).await;
     }
-    context.ui.report(&Shown::of(&plan))?;
+    context.ui.report(&Shown {
+        alone: true,
+        ..Shown::of(&plan)
+    })?;
     Ok(Exit::Ok)
 }
 
@@ -41,6 +45,9 @@ pub async fn run(args: PlanArgs, context: &Context) -> Result<Exit> {
 pub struct Shown<'a> {
     hash: String,
     plan: &'a Plan,
+    /// Nothing follows that says more.
+    #[serde(skip)]
+    alone: bool,
 }
 
 impl<'a> Shown<'a> {
@@ -48,6 +55,7 @@ impl<'a> Shown<'a> {
         Self {
             hash: Plan::hash(&plan.to_json()),
             plan,
+            alone: false,
         }
     }
 }
@@ -73,11 +81,7 @@ impl Report for Shown<'_> {
             plan.runbook,
             &self.hash[..12]
         )?;
-        if let Some(limit) = plan.shortened {
-            let words = format!("bakes are shortened to {} s", limit.as_secs_f64());
-            let words = out.tone(Tone::Unsure, words);
-            writeln!(out, "  {words}")?;
-        }
+        shortened(out, plan)?;
         for (index, phase) in plan.phases.iter().enumerate() {
             writeln!(
                 out,
@@ -86,6 +90,7 @@ impl Report for Shown<'_> {
             )?;
             for planned in plan.forward.iter().filter(|p| p.phase == index) {
                 step(out, planned)?;
+                margins(out, plan, planned)?;
             }
         }
         writeln!(out)?;
@@ -105,8 +110,51 @@ impl Report for Shown<'_> {
             0,
             "not undone by a rollback: migrations, seeded keys, rows in Postgres, \
              and skipped nonces (at most a few windows a node)",
-        )
+        )?;
+        let compared = |p: &&Planned| !plan.compared(p).is_empty();
+        let bakes = plan.forward.iter().filter(compared);
+        let bakes: Vec<&str> = bakes.map(|p| p.step.id.as_str()).collect();
+        if self.alone && !bakes.is_empty() {
+            let bakes = bakes.join(", ");
+            let text = format!(
+                "decided by margins: {bakes}. Whether the time is enough for that, \
+                 `dbctl rollout plan --dry-run` tells from the traffic of the moment"
+            );
+            writeln!(out)?;
+            out.wrapped(0, &text)?;
+        }
+        Ok(())
     }
+}
+
+/// That bakes are shortened, and what that takes from them.
+pub fn shortened(out: &mut Screen, plan: &Plan) -> fmt::Result {
+    let Some(words) = plan.shortened_in_words() else {
+        return Ok(());
+    };
+    let mark = out.tone(Tone::Unsure, "!");
+    // The mark may hold colour, which a head that is measured must not.
+    write!(out, "  {mark} ")?;
+    let mut rest = Screen::new(false, out.width());
+    rest.wrapped(4, &printable(&words))?;
+    out.write_str(rest.into_string().trim_start())
+}
+
+/// What the margins of a bake need, as far as that is known without asking anybody.
+fn margins(out: &mut Screen, plan: &Plan, bake: &Planned) -> fmt::Result {
+    let StepKind::Bake { extend, .. } = &bake.step.kind else {
+        return Ok(());
+    };
+    let decisions = if extend.is_zero() { 1 } else { 2 };
+    // As if every target had as much traffic.
+    let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
+    let ratio = count(plan.others(bake).len()) / count(bake.targets.len());
+    for gate in plan.compared(bake) {
+        if let Some(words) = required_in_words(gate, ratio, decisions) {
+            out.hanging("            ", &printable(&format!("{}: {words}", gate.id)))?;
+        }
+    }
+    Ok(())
 }
 
 pub fn step(out: &mut Screen, planned: &Planned) -> fmt::Result {

@@ -15,6 +15,7 @@ use crate::pg::Database;
 use crate::rollout::engine::{Ending, Engine};
 use crate::rollout::journal::{Head, Journal, RunId, RunRow, mirrors_beside};
 use crate::rollout::machine::{PausedBy, State};
+use crate::runbook::describe;
 use crate::runbook::model::Runbook;
 use crate::runbook::plan::Plan;
 use crate::ui::printable;
@@ -183,7 +184,13 @@ pub async fn drive_to_ending(
     context: &Context,
 ) -> Result<Ending> {
     let ending = engine.drive(&mut interrupts()).await?;
-    let text = last_words(&ending, engine.run(), engine.head(), engine.state());
+    let mut text = last_words(&ending, engine.run(), engine.head(), engine.state());
+    if let (Ending::Completed, Some(to)) = (&ending, engine.plan().shortened) {
+        text += &format!(
+            "  its bakes were shortened to {}, and prove less than the runbook asks for\n",
+            describe::words(to)
+        );
+    }
     // With it goes the bar of a bake, which would wipe the last lines away.
     drop(engine);
     context.ui.status(text.trim_end());

@@ -7,13 +7,14 @@ use super::merge::nothing_is_unmerged;
 use super::operator::Terminal;
 use super::plan::{Shown, show};
 use super::session::{AsArgs, RunbookArgs, drive, make_journal};
-use super::world::Live;
+use super::world::{Live, Margin};
+use crate::check::gates::{Reach, Traffic};
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
 use crate::rollout::engine::{Engine, recall};
 use crate::rollout::journal::{Journal, RunId};
 use crate::rollout::machine::{Input, Status};
-use crate::runbook::plan::Plan;
+use crate::runbook::plan::{Plan, Planned};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -68,12 +69,39 @@ pub async fn begin(
         .ui
         .status(show(&Shown::of(&plan), &context.ui).trim_end());
     let world = Arc::new(Live::new(context)?);
-    world.metrics_ready(&plan).await?;
+    for unchecked in world.metrics_ready(&plan).await? {
+        context.ui.warn(unchecked);
+    }
+    foretell(&world, &plan, context).await?;
     let operator = Arc::new(Terminal::of(context, confirm));
     let mut engine = Engine::start(world, operator, journal, plan).await?;
     context.ui.status(format_args!("run {}", engine.run()));
     engine.tell(Input::Tick).await?;
     Ok(engine)
+}
+
+/// Says, before anybody is asked, whether the bakes are long enough for what they have to show.
+async fn foretell(world: &Live, plan: &Plan, context: &Context) -> Result<()> {
+    let bakes: Vec<&Planned> = plan.forward.iter().collect();
+    let margins = world.margins(plan, &bakes).await?;
+    for Margin {
+        bake,
+        gate,
+        traffic: Traffic { why, .. },
+    } in &margins
+    {
+        context.ui.status(format_args!("{bake}: {gate}: {why}"));
+    }
+    let short = margins
+        .iter()
+        .filter(|m| m.traffic.reach == Reach::TooShort);
+    for Margin { bake, gate, .. } in short {
+        context.ui.warn(format_args!(
+            "{bake} would end without a decision on {gate}, even extended, and wait for a person: \
+             begin when there is more traffic, or give it a longer `for` or a wider `margin`"
+        ));
+    }
+    Ok(())
 }
 
 /// After a rollback another attempt wants what is due afterwards to be done, or waived by name.

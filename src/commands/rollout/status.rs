@@ -151,6 +151,7 @@ impl Report for StatusReport {
             moment(self.last_event_ms)
         );
         out.wrapped(2, &printable(&facts))?;
+        super::plan::shortened(out, &self.planned)?;
         let explains = match self.status {
             Status::Paused { .. }
             | Status::RollingBack

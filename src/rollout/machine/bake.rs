@@ -141,6 +141,10 @@ impl Bake {
             if reading.warming && reading.verdict != Verdict::Fail {
                 count.passing = false;
                 count.harm = None;
+                if reading.sound {
+                    count.errors_in_a_row = 0;
+                    count.unjudged_in_a_row = 0;
+                }
             } else {
                 count.judge(gate, reading.verdict, reading.harm);
             }

@@ -193,6 +193,10 @@ pub struct Reading {
     /// limit. It is not a pass either.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub warming: bool,
+    /// Within the thresholds over a whole window that was all observed; only the decision at the
+    /// bake's end is missing. It ends a row of looks that could not be judged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sound: bool,
     /// The time since the look before was not observed, at least in part: a target was silent or
     /// without traffic, a process was restarted. It is not bake time (P6).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

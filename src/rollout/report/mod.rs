@@ -21,6 +21,7 @@ use super::journal::RunId;
 use super::machine::{Found, Part, Progress, Status};
 use crate::check::logs::LogExcerpt;
 use crate::check::{CheckResult, Verdict};
+use crate::runbook::plan::Widened;
 
 pub use collect::Collector;
 pub use evidence::Numbers;
@@ -88,6 +89,10 @@ pub struct PlanFacts {
     pub phases: Vec<PhaseFacts>,
     /// Bakes were shortened to this.
     pub shortened_ms: Option<u64>,
+    /// What they did not show for that, in words.
+    pub shortened: Option<String>,
+    /// The margins that became wider with it.
+    pub widened: Vec<Widened>,
     /// How often another plan was taken up under way.
     pub replanned: u64,
 }

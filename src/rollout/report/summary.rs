@@ -187,6 +187,8 @@ fn plan_facts(plan: &Plan, state: &State, in_event: u64, replanned: u64) -> Plan
         in_event,
         phases: phases.collect(),
         shortened_ms: plan.shortened.map(millis),
+        shortened: plan.shortened_in_words(),
+        widened: plan.widened.clone(),
         replanned,
     }
 }
@@ -248,7 +250,13 @@ fn sentence(state: &State, plan: &Plan) -> String {
             let id = state.outline.id(*step);
             format!("Stuck at step {id} of the rollback: it cannot go on without a person.")
         }
-        Status::Completed => "Completed: every step and every criterion holds.".into(),
+        Status::Completed => match plan.shortened {
+            None => "Completed: every step and every criterion holds.".into(),
+            Some(to) => format!(
+                "Completed: every step and every criterion holds, with bakes shortened to {}.",
+                describe::words(to)
+            ),
+        },
         Status::Aborted => "Aborted by a person before anything was switched.".into(),
     }
 }

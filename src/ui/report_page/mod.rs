@@ -88,8 +88,8 @@ fn head(page: &Page) -> Markup {
                 (fact("Plan", html! {
                     (parts::code(&report.plan.hash, 12))
                     @if report.plan.replanned > 0 { " (taken up under way)" }
-                    @if let Some(ms) = report.plan.shortened_ms {
-                        " · bakes shortened to " (parts::span(ms))
+                    @if let Some(words) = &report.plan.shortened {
+                        " · " (words)
                     }
                 }))
                 (fact("Journal", html! {

@@ -236,6 +236,31 @@ fn errors_and_what_could_not_be_judged_have_limits_of_their_own() {
 }
 
 #[test]
+fn a_look_that_only_waits_for_the_end_of_the_bake_ends_a_row_and_one_that_warms_up_does_not() {
+    let not_yet = |sound| Reading {
+        warming: true,
+        sound,
+        ..reading(Verdict::Inconclusive)
+    };
+    for (verdict, sound) in [
+        (Verdict::Inconclusive, true),
+        (Verdict::Error, true),
+        (Verdict::Inconclusive, false),
+        (Verdict::Error, false),
+    ] {
+        let mut state = baking(|bake| {
+            bake.needed_ms = 100_000;
+            bake.gates[0].error_limit = 1;
+            bake.gates[0].inconclusive_limit = 1;
+        });
+        see(&mut state, [reading(verdict), not_yet(sound)]);
+        assert!(state.baking().is_some(), "{verdict}");
+        see(&mut state, [reading(verdict)]);
+        assert_eq!(state.baking().is_some(), sound, "{verdict}");
+    }
+}
+
+#[test]
 fn a_muted_gate_decides_nothing_and_is_not_called_passed() {
     let mut state = baking(|bake| {
         let muted = GateOutline {

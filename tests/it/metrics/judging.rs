@@ -2,7 +2,7 @@
 
 use dbctl::check::Verdict;
 use dbctl::check::gates::{
-    Arms, Counted, Deciding, GateReading, SoFar, Totals, TriggerState, required, required_in_words,
+    Arms, Counted, Deciding, GateReading, Reach, SoFar, Totals, TriggerState, required, traffic,
 };
 use dbctl::check::metrics::Measurement;
 use dbctl::check::statistics::{newcombe, stratified};
@@ -253,19 +253,87 @@ fn what_a_margin_needs_is_told_with_how_long_it_takes() {
     let scene = Scene::new(&errors());
     let mut arms = ["a", "b"].map(|t| scene.measure_on(&errors(), &[t], 10));
     let bake = std::time::Duration::from_secs(1800);
-    let words = |arms: &[Measurement; 2]| {
-        required_in_words(&gate, (&arms[0], &arms[1]), 1, bake).expect("a margin")
-    };
-    assert!(words(&arms).ends_with("time N/A: no traffic in both arms now"));
+    let words =
+        |arms: &[Measurement; 2]| traffic(&gate, (&arms[0], &arms[1]), 1, bake).expect("a margin");
+    let none = words(&arms);
+    assert!(none.why.ends_with("time N/A: no traffic in both arms now"));
+    assert_eq!(none.reach, Reach::Unknown);
     for (arm, samples) in arms.iter_mut().zip([100.0, 200.0]) {
         (arm.samples, arm.observed_ms) = (Some(samples), 10_000);
     }
+    let some = words(&arms);
+    assert_eq!(some.reach, Reach::Perhaps);
     assert_eq!(
-        words(&arms),
+        some.why,
         "the margin needs about 1351 requests to the baking targets if none is bad, 22953 if 1 % \
          are; at 10.0 a second that takes 3m to 39m; the bake and its extension may be too short \
          for the second"
     );
+    for (seconds, reach) in [(60, Reach::TooShort), (3600, Reach::Enough)] {
+        let bake = std::time::Duration::from_secs(seconds);
+        let told = traffic(&gate, (&arms[0], &arms[1]), 1, bake).expect("a margin");
+        assert_eq!(told.reach, reach, "{}", told.why);
+    }
+}
+
+#[tokio::test]
+async fn a_restart_since_the_look_before_could_not_be_judged_and_says_how_often_it_happened() {
+    let mut scene = Scene::new(&errors());
+    for i in 0..12 {
+        scene.script.says_as("a", "one", &requests(100 * i, 0));
+        scene.script.says_as("b", "other", &requests(100 * i, 0));
+        scene.sample().await;
+    }
+    let gate = gate(errors(), 0.01, Some(0.002));
+    let after = |since| SoFar {
+        since: Some(since),
+        ..nothing()
+    };
+    for (boot, says) in [
+        ("two", "a restarted; "),
+        (
+            "three",
+            "a restarted 2 times and was not seen for a whole 10s in between; ",
+        ),
+        (
+            "four",
+            "a restarted 3 times and was not seen for a whole 10s in between; ",
+        ),
+    ] {
+        let since = scene.now;
+        scene.script.says_as("a", boot, &requests(5, 0));
+        scene.sample().await;
+        for others in [&[][..], &["b"]] {
+            let reading = scene.judge_after(&gate, others, &after(since));
+            assert_eq!(reading.verdict, Verdict::Inconclusive);
+            assert_eq!((reading.warming, reading.unseen), (false, true));
+            assert!(reading.why.starts_with(says), "{}", reading.why);
+        }
+        // The others have no more to say than the canary when it is theirs that restarts.
+        let turned = scene
+            .watch
+            .judge_gate(&gate, &["b"], &["a"], &after(since), scene.now);
+        assert!(turned.why.starts_with(says), "{}", turned.why);
+        assert_eq!((turned.warming, turned.unseen), (false, true));
+    }
+    let since = scene.now;
+    scene.script.says_as("a", "four", &requests(100, 0));
+    scene.sample().await;
+    let reading = scene.judge_after(&gate, &[], &after(since));
+    assert_eq!(
+        (reading.warming, reading.unseen),
+        (true, false),
+        "{}",
+        reading.why
+    );
+    // Harm stays harm, whatever else happened.
+    let since = scene.now;
+    scene.script.says_as("a", "five", &requests(0, 0));
+    scene.sample().await;
+    scene.script.says_as("a", "five", &requests(100, 100));
+    scene.sample().await;
+    let reading = scene.judge_after(&gate, &[], &after(since));
+    assert_eq!(reading.verdict, Verdict::Fail, "{}", reading.why);
 }
 
 #[tokio::test]

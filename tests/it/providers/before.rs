@@ -211,3 +211,58 @@ fn the_settings_of_the_metrics_are_checked_when_they_are_read() {
     assert_says(&seen, 3, &["holds a name or a password"]);
     assert!(!seen.stderr.contains("secret"), "{}", seen.stderr);
 }
+
+#[test]
+fn only_what_is_not_there_yet_may_come_with_a_program_before_the_bake() {
+    let fleet = Fleet::local(&["auth-1", "auth-2"]);
+    let prometheus = Prometheus::scraping(&fleet);
+    settle(&fleet, &prometheus.settings());
+    let unknown = "measure = { increase = { counter = \"auth_of_tomorrow_total\" } }\nmax = 1";
+    let empty = query("sum(auth_of_tomorrow_total{instance=~\"{{targets}}\"})");
+    let label = "measure = { ratio = { bad = 'auth_requests_total{outcom=\"error\"}', total = \"auth_requests_total\" } }\nmax = 1";
+    let grammar = query("sum(auth_requests_total{instance=~\"{{targets}}\"}");
+    let several = query("rate(auth_requests_total{instance=~\"{{targets}}\"}[5s])");
+    let with_program = |gates: &[(&str, &str)]| {
+        runbook(&fleet, gates);
+        let file = fleet.path().join("watch.md");
+        let text = std::fs::read_to_string(&file).expect("the runbook");
+        let program = "## Deploy\n\n```toml step\nid = \"deploy\"\nkind = \"command\"\n\
+                       phase = \"canary\"\nenv = \"production\"\nrun = [\"true\"]\n```\n\n## Bake";
+        std::fs::write(&file, text.replacen("## Bake", program, 1)).expect("written");
+    };
+    let excused = [
+        "unknown on production/auth-1: production/auth-1 has no metric auth_of_tomorrow_total",
+        "empty on production/auth-1: empty: ",
+    ];
+    with_program(&[
+        ("unknown", unknown),
+        ("empty", &empty),
+        ("label", label),
+        ("grammar", &grammar),
+        ("several", &several),
+    ]);
+    let refused = start(&fleet);
+    let wrong = [
+        "nothing was begun",
+        "label on production/auth-1: no series of auth_requests_total has the label outcom",
+        "grammar on production/auth-1: Prometheus refuses it (bad_data)",
+        "several on production/auth-1: 16 series and not one",
+    ];
+    assert_says(&refused, 5, &wrong);
+    let all = words(&refused.stderr);
+    assert!(!all.contains("has no metric auth_of_tomorrow"), "{all}");
+    assert_says(&dry(&fleet), 5, &wrong[1..]);
+
+    with_program(&[("unknown", unknown), ("empty", &empty)]);
+    let seen = start(&fleet);
+    assert_says(&seen, 12, &["step deploy may bring it along"]);
+    for what in excused {
+        assert_says(&seen, 12, &[&format!("not checked: {what}")]);
+    }
+    let looked = dry(&fleet);
+    assert_says(
+        &looked,
+        0,
+        &["unknown on production/auth-1: not known before deploy"],
+    );
+}

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use reqwest::Url;
+use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use serde_json_path::JsonPath;
 
-use super::{Fill, Said};
-use crate::carry::client::{exchange, http, message};
+use super::{Fill, HttpToken, Said};
+use crate::carry::client::{Exchanged, exchange, http, message};
 
 const BODY_BYTES: usize = 1 << 20;
 const SHOWN_CHARS: usize = 40;
@@ -17,6 +19,7 @@ pub(super) async fn ask(
     targets: &[&str],
     fill: &Fill<'_>,
     timeout: Duration,
+    tokens: &[HttpToken],
 ) -> Said {
     let names = targets.join(",");
     let escaped: String = reqwest::Url::parse_with_params("http://x/", [("x", &names)])
@@ -32,18 +35,30 @@ pub(super) async fn ask(
         Ok(client) => client,
         Err(problem) => return Said::Silent(problem.to_string()),
     };
-    let request = client.get(url).timeout(timeout);
+    let url = match Url::parse(&url) {
+        Ok(url) => url,
+        Err(e) => return Said::Wrong(format!("its url cannot be read: {e}")),
+    };
+    let of_settings = tokens.iter().find(|token| token.is_for(&url));
+    let token = match of_settings.map(HttpToken::read).transpose() {
+        Ok(token) => token,
+        Err(problem) => return Said::Silent(problem.to_string()),
+    };
+    let mut request = client.get(url).timeout(timeout);
+    if let Some(token) = &token {
+        request = request.bearer_auth(token.expose_secret());
+    }
     let answer = match exchange(request, timeout, BODY_BYTES).await {
         Ok(answer) => answer,
         Err(failure) => return Said::Silent(failure.to_string()),
     };
-    let status = answer.status.as_u16();
+    if token.is_some_and(|token| holds(&answer.body, token.expose_secret())) {
+        return Said::Silent(
+            "its answer repeats the token that it was sent; it is not read".into(),
+        );
+    }
     if !answer.status.is_success() {
-        let said = message(&answer.body);
-        return Said::Silent(match said.is_empty() {
-            true => format!("it answered {status}"),
-            false => format!("it answered {status}: {said}"),
-        });
+        return Said::Silent(refused(&answer, of_settings.is_some()));
     }
     let Ok(json) = serde_json::from_slice::<Value>(&answer.body) else {
         let began = message(&answer.body);
@@ -63,6 +78,26 @@ pub(super) async fn ask(
             short(one),
             short(two)
         )),
+    }
+}
+
+fn holds(body: &[u8], token: &str) -> bool {
+    body.windows(token.len()).any(|w| w == token.as_bytes())
+}
+
+fn refused(answer: &Exchanged, with_token: bool) -> String {
+    let status = answer.status.as_u16();
+    let said = match message(&answer.body) {
+        said if said.is_empty() => format!("it answered {status}"),
+        said => format!("it answered {status}: {said}"),
+    };
+    match (status, with_token) {
+        (300..=399, _) => format!("{said} (redirects are not followed)"),
+        (401 | 403, true) => format!("{said} (with the token of [[http_tokens]])"),
+        (401 | 403, false) => {
+            format!("{said} ([[http_tokens]] of the settings names no token for it)")
+        }
+        _ => said,
     }
 }
 

@@ -5,6 +5,7 @@ mod http;
 mod log;
 mod prometheus;
 mod sql;
+mod token;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use prometheus::Of as AskedPrometheus;
+pub use token::HttpToken;
 
 use super::{Measurement, Status, Watch};
 use crate::carry::client::age;
@@ -83,6 +85,7 @@ pub struct Question {
 pub struct Asker {
     pub prometheus: BTreeMap<String, AskedPrometheus>,
     pub databases: BTreeMap<String, Database>,
+    pub tokens: Vec<HttpToken>,
     logs: log::Logs,
 }
 
@@ -166,7 +169,7 @@ impl Asker {
                 command::ask(run, (env, targets), &filled, *timeout).await
             }
             Asked::Http { url, path, timeout } => {
-                http::ask(url, path, targets, &filled, *timeout).await
+                http::ask(url, path, targets, &filled, *timeout, &self.tokens).await
             }
             Asked::Log(log) => self.logs.ask(log, question.window, now).await,
         }

@@ -238,6 +238,7 @@ fn reading(judged: GateReading) -> Reading {
         gate: judged.gate.clone(),
         verdict: judged.verdict,
         warming: judged.warming,
+        sound: judged.sound,
         unseen: judged.unseen,
         harm: match (proven, judged.grave) {
             (true, _) => Harm::Proven,
@@ -260,6 +261,7 @@ fn too_early(judged: GateReading, left_ms: u64) -> Reading {
     Reading {
         verdict: Verdict::Inconclusive,
         warming: true,
+        sound: false,
         harm: Harm::Counted,
         arms: None,
         shown: None,
@@ -287,6 +289,7 @@ fn blind(look: &Look, why: &str) -> Looked {
         gate: gate.to_owned(),
         verdict: Verdict::Error,
         warming: false,
+        sound: false,
         unseen: true,
         harm: Harm::Counted,
         arms: None,

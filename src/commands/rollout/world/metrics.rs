@@ -1,5 +1,6 @@
 //! Looking, before a run, at what its gates and triggers measure.
 
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,21 +9,69 @@ use super::Live;
 use super::foresee::{Ahead, Changes, Foreseen, Looked, Now};
 use super::look::arms;
 use super::sources::{of_gate, of_trigger};
-use crate::check::gates::required_in_words;
-use crate::check::metrics::{EVERYTHING, Span, ask_once};
+use crate::check::gates::{Reach, Traffic, traffic};
+use crate::check::metrics::{
+    Asker, EVERYTHING, Measurement, Preview, Sources, Span, Watch, ask_once,
+};
 use crate::check::{CheckResult, Verdict};
 use crate::error::{Problem, Result};
 use crate::runbook::model::{Gate, Measure, StepKind};
 use crate::runbook::plan::{Plan, Planned};
 use crate::settings::Environment;
 
-/// The time over which a dry run counts requests.
+/// The time over which requests are counted before a run.
 const BETWEEN_SAMPLES: Duration = Duration::from_secs(2);
 
 /// What was seen: of the targets themselves, and of what is measured there.
 struct Seen {
     targets: Vec<CheckResult>,
-    measures: Vec<CheckResult>,
+    measures: Vec<Preview>,
+}
+
+/// What the margin of a gate needs in a bake.
+#[derive(Debug)]
+pub struct Margin {
+    pub bake: String,
+    pub gate: String,
+    pub traffic: Traffic,
+}
+
+/// A metric that was not there when it was looked at before the run.
+#[derive(Debug)]
+pub struct Unchecked {
+    result: CheckResult,
+    /// The step that may bring it along.
+    after: String,
+}
+
+impl fmt::Display for Unchecked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { result, after } = self;
+        let (what, why) = (subject(result), &result.summary);
+        write!(
+            f,
+            "not checked: {what}: {why}; step {after} may bring it along"
+        )
+    }
+}
+
+impl From<Margin> for CheckResult {
+    fn from(margin: Margin) -> Self {
+        let Margin { gate, traffic, .. } = margin;
+        Self {
+            name: gate,
+            subject: String::new(),
+            // It stops no run: there may be more traffic in the night, or less.
+            verdict: match traffic.reach {
+                Reach::Enough => Verdict::Pass,
+                Reach::Perhaps | Reach::TooShort | Reach::Unknown => Verdict::Inconclusive,
+            },
+            summary: traffic.why,
+            next: None,
+            evidence: Vec::new(),
+            duration: Duration::ZERO,
+        }
+    }
 }
 
 impl Live {
@@ -38,7 +87,9 @@ impl Live {
         let program = ahead.before(&env.name, &[]);
         let targets = seen.targets.into_iter().map(|r| Looked::new(r, None));
         let measures = seen.measures.into_iter();
-        let measures = measures.map(|r| Looked::new(r, program.clone()));
+        let measures = measures.map(|Preview { result, absent }| {
+            Looked::new(result, program.clone().filter(|_| absent))
+        });
         let checks: Vec<Looked> = targets.chain(measures).collect();
         let judged = checks.iter().filter(|l| l.not_before.is_none());
         let verdict = Verdict::worst(judged.map(|l| l.result.verdict));
@@ -53,8 +104,8 @@ impl Live {
         let before = before.unwrap_or_else(|| planned.step.id.clone());
         let why = "the metrics of every target can be read";
         let telling = |l: &Looked| l.not_before.is_some() || l.result.summary != EVERYTHING;
-        let needed = self.traffic_needed(plan, planned).await?;
-        let needed = needed.into_iter().map(|r| Looked::new(r, None));
+        let needed = self.margins(plan, &[planned]).await?;
+        let needed = needed.into_iter().map(|m| Looked::new(m.into(), None));
         Ok(Foreseen {
             checks: checks
                 .into_iter()
@@ -65,19 +116,10 @@ impl Live {
         })
     }
 
-    /// How much traffic each margin of a bake needs, and how long that takes with what there is
-    /// now.
-    async fn traffic_needed(&self, plan: &Plan, bake: &Planned) -> Result<Vec<CheckResult>> {
-        let (on, others) = arms(plan, bake);
-        let compared = |g: &&Gate| g.margin.is_some() && !g.muted && !others.is_empty();
-        let gates: Vec<&Gate> = gates(plan, bake).filter(compared).collect();
-        let StepKind::Bake {
-            duration, extend, ..
-        } = &bake.step.kind
-        else {
-            return Ok(Vec::new());
-        };
-        if gates.is_empty() {
+    /// How much traffic the margins of bakes need, and whether these are long enough for it with
+    /// what there is now.
+    pub async fn margins(&self, plan: &Plan, bakes: &[&Planned]) -> Result<Vec<Margin>> {
+        if bakes.iter().all(|bake| plan.compared(bake).is_empty()) {
             return Ok(Vec::new());
         }
         let (mut watch, asker) = self.watch_over(plan)?;
@@ -85,80 +127,71 @@ impl Live {
         tokio::time::sleep(BETWEEN_SAMPLES).await;
         let now = Timestamp::now();
         watch.sample(now).await;
-        let decisions = if extend.is_zero() { 1 } else { 2 };
         let mut told = Vec::new();
-        for gate in gates {
-            for targets in [&on, &others] {
-                if let Some(question) = of_gate(gate, targets) {
-                    let said = asker.ask(&question, now).await;
-                    let sent = asker.sent(&question);
-                    watch.hear(question, sent, now, said);
-                }
-            }
-            let span = Span {
-                window: gate.window,
-                interval: gate.interval.max(BETWEEN_SAMPLES),
-                this_process: true,
+        for bake in bakes {
+            let StepKind::Bake {
+                duration, extend, ..
+            } = &bake.step.kind
+            else {
+                continue;
             };
-            let mut rates = [&on, &others].map(|t| watch.measure(&gate.measure, t, span, now));
-            if matches!(gate.measure, Measure::Asked(_)) {
-                // Its counts are of a whole window, whenever it was asked first.
-                let window = u64::try_from(gate.window.as_millis()).unwrap_or(u64::MAX);
-                rates.iter_mut().for_each(|m| m.observed_ms = window);
+            let decisions = if extend.is_zero() { 1 } else { 2 };
+            for gate in plan.compared(bake) {
+                let arms = rates(&mut watch, &asker, gate, arms(plan, bake), now).await;
+                let traffic = traffic(gate, (&arms[0], &arms[1]), decisions, *duration + *extend);
+                told.extend(traffic.map(|traffic| Margin {
+                    bake: bake.step.id.clone(),
+                    gate: gate.id.clone(),
+                    traffic,
+                }));
             }
-            let [baking, there] = &rates;
-            let longest = *duration + *extend;
-            let words = required_in_words(gate, (baking, there), decisions, longest);
-            told.extend(words.map(|summary| CheckResult {
-                name: gate.id.clone(),
-                subject: String::new(),
-                verdict: Verdict::Pass,
-                summary,
-                next: None,
-                evidence: Vec::new(),
-                duration: Duration::ZERO,
-            }));
         }
         Ok(told)
     }
 
     /// Refuses a run that could not be watched: every provider is asked, and every query run once.
+    /// Returns what is not there yet and may come with a step before its bake.
     ///
     /// # Errors
     /// What cannot be measured, all of it at once.
-    pub async fn metrics_ready(&self, plan: &Plan) -> Result<()> {
+    pub async fn metrics_ready(&self, plan: &Plan) -> Result<Vec<Unchecked>> {
         let mut wrong: Vec<CheckResult> = Vec::new();
+        let mut unchecked: Vec<Unchecked> = Vec::new();
         for (index, bake) in plan.forward.iter().enumerate() {
             if !matches!(bake.step.kind, StepKind::Bake { .. }) {
                 continue;
             }
-            let programs = plan.forward[..index].iter().any(|p| {
+            let program = plan.forward[..index].iter().rev().find(|p| {
                 p.step.env == bake.step.env && matches!(p.step.kind, StepKind::Command { .. })
             });
             let seen = self.measured_now(plan, bake).await?;
-            let measures = seen.measures.into_iter().filter(|_| !programs);
-            let all = seen.targets.into_iter().chain(measures);
-            for result in all.filter(|r| r.verdict != Verdict::Pass) {
-                let known = |r: &CheckResult| r.name == result.name && r.subject == result.subject;
-                if !wrong.iter().any(known) {
-                    wrong.push(result);
+            let is =
+                |r: &CheckResult, of: &CheckResult| r.name == of.name && r.subject == of.subject;
+            let targets = seen.targets.into_iter().map(|result| Preview {
+                result,
+                absent: false,
+            });
+            for Preview { result, absent } in targets.chain(seen.measures) {
+                if result.verdict == Verdict::Pass || wrong.iter().any(|w| is(w, &result)) {
+                    continue;
+                }
+                match program.filter(|_| absent) {
+                    Some(_) if unchecked.iter().any(|u| is(&u.result, &result)) => {}
+                    Some(program) => unchecked.push(Unchecked {
+                        after: program.step.id.clone(),
+                        result,
+                    }),
+                    None => wrong.push(result),
                 }
             }
         }
         let exit = Verdict::worst(wrong.iter().map(|r| r.verdict)).exit();
         let mut problems = wrong.into_iter().map(|r| {
-            let of = match r.subject.as_str() {
-                "" => r.name,
-                subject => format!("{} on {subject}", r.name),
-            };
-            Problem::new(
-                exit,
-                format!("looking at what is measured: {of}"),
-                r.summary,
-            )
+            let doing = format!("looking at what is measured: {}", subject(&r));
+            Problem::new(exit, doing, r.summary)
         });
         match problems.next() {
-            None => Ok(()),
+            None => Ok(unchecked),
             Some(first) => Err(first.related(problems).next(
                 "nothing was begun; a run could not be watched like this. \
                  `dbctl rollout plan --dry-run` looks again",
@@ -196,6 +229,43 @@ impl Live {
             }
         }
         Ok(Seen { targets, measures })
+    }
+}
+
+/// What a gate measures now on its baking targets, and on the others.
+async fn rates(
+    watch: &mut Watch<Sources>,
+    asker: &Asker,
+    gate: &Gate,
+    (on, others): (Vec<String>, Vec<String>),
+    now: Timestamp,
+) -> [Measurement; 2] {
+    for targets in [&on, &others] {
+        if let Some(question) = of_gate(gate, targets) {
+            let said = asker.ask(&question, now).await;
+            let sent = asker.sent(&question);
+            watch.hear(question, sent, now, said);
+        }
+    }
+    let span = Span {
+        window: gate.window,
+        interval: gate.interval.max(BETWEEN_SAMPLES),
+        this_process: true,
+    };
+    let mut rates = [on, others].map(|t| watch.measure(&gate.measure, &t, span, now));
+    if matches!(gate.measure, Measure::Asked(_)) {
+        // Its counts are of a whole window, whenever it was asked first.
+        let window = u64::try_from(gate.window.as_millis()).unwrap_or(u64::MAX);
+        rates.iter_mut().for_each(|m| m.observed_ms = window);
+    }
+    rates
+}
+
+/// A check and what it is about.
+fn subject(of: &CheckResult) -> String {
+    match of.subject.as_str() {
+        "" => of.name.clone(),
+        subject => format!("{} on {subject}", of.name),
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use super::Live;
 use crate::carry::client::ServiceClient;
 use crate::check::metrics::prometheus::{Server, Source};
-use crate::check::metrics::{AskedPrometheus, Asker, Question, Said, Sources, Watch};
+use crate::check::metrics::{AskedPrometheus, Asker, HttpToken, Question, Said, Sources, Watch};
 use crate::error::Result;
 use crate::runbook::model::{Asked, Gate, Measure, Trigger};
 use crate::runbook::plan::{Plan, TargetRef};
@@ -50,11 +50,27 @@ impl Live {
             }
         }
         self.databases_of(plan, &mut asker)?;
+        asker.tokens = self.tokens_of(plan)?;
         let windows = plan.gates.iter().map(|g| g.window);
         let horizon = windows.chain(plan.triggers.iter().map(|t| t.window)).max();
         let horizon = horizon.unwrap_or(Duration::from_secs(60));
         let watch = Watch::new(sources, measures(plan), horizon)?;
         Ok((watch, asker))
+    }
+
+    /// The tokens that go along with what is asked over HTTP. Each is read once here, so that a file
+    /// that cannot be used is found at the beginning.
+    fn tokens_of(&self, plan: &Plan) -> Result<Vec<HttpToken>> {
+        let tokens = &self.settings.config.http_tokens;
+        for measure in measures(plan) {
+            let Measure::Asked(Asked::Http { url, .. }) = measure else {
+                continue;
+            };
+            if let Some(token) = tokens.iter().find(|token| token.is_for_any_of(url)) {
+                token.read()?;
+            }
+        }
+        Ok(tokens.clone())
     }
 
     /// The databases that are asked for numbers.
