@@ -64,6 +64,14 @@ fn a_gate_that_was_passed_and_fails_while_a_person_is_waited_for_rolls_the_run_b
     std::fs::write(fleet.path().join("waiting.md"), RUNBOOK).expect("a runbook");
     fleet.add_settings("[runbook]\npath = \"waiting.md\"\n");
     let url = fleet.with("one", |i| i.url().to_owned());
+    // The settings name the log of the target that is switched.
+    let settings = std::fs::read_to_string(fleet.settings_file()).expect("the settings");
+    let logged = settings.replace(
+        "name = \"one\"",
+        "name = \"one\"\nlog = { file = \"one.log\" }",
+    );
+    std::fs::write(fleet.settings_file(), logged).expect("written");
+    std::fs::write(fleet.path().join("one.log"), "ERROR who is nobody?\n").expect("a log");
     let (bad, over) = (AtomicBool::new(false), AtomicBool::new(false));
     std::thread::scope(|scope| {
         scope.spawn(|| traffic(&url, &bad, &over));
@@ -102,6 +110,12 @@ fn a_gate_that_was_passed_and_fails_while_a_person_is_waited_for_rolls_the_run_b
         session.expect("ROLLED BACK").expect("it goes back");
     });
     assert_eq!(fleet.run(&["rollout", "status"]).code, 13);
+    let report = fleet.run(&["--format", "json", "rollout", "report"]);
+    let report: serde_json::Value = serde_json::from_str(&report.stdout).expect("JSON");
+    let errors = &report["post_mortem"]["errors"]["items"];
+    let said = |e: &serde_json::Value| e["what"] == "log of production/one";
+    let errors = errors.as_array().expect("errors");
+    assert_eq!(errors.iter().filter(|e| said(e)).count(), 1, "{errors:?}");
 }
 
 /// Also when the test panics.

@@ -280,10 +280,16 @@ impl<'a> Talk<'a> {
         match self.values.get("reason").and_then(Value::as_str) {
             None => Ok(()),
             Some(given) if given == reason => Ok(()),
-            Some(given) => Err(fail(format!(
-                "it was denied because of `{}`, not of `{reason}`: that would have denied it anyway",
-                given.escape_debug()
-            ))),
+            Some(given) => {
+                let why = format!(
+                    "it was denied because of `{}`, not of `{reason}`: that would have denied it anyway",
+                    given.escape_debug()
+                );
+                if let Some(id) = self.decided.last().cloned() {
+                    self.saw("denied for another reason", format!("(request {id})"));
+                }
+                Err(fail(why))
+            }
         }
     }
 
