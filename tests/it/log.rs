@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::support::cli::{Seen, run};
-use crate::support::programs::programs;
+use crate::support::programs::{block, programs};
+use crate::support::story;
 
 fn log(dir: &Path, args: &[&str]) -> Seen {
     let mut all = vec!["rollout", "log"];
@@ -133,4 +134,17 @@ fn every_event_that_may_stand_in_a_journal_is_documented() {
     for name in names {
         assert!(docs.contains(&format!("| `{name}` |")), "{name}");
     }
+}
+
+#[test]
+fn time_in_a_bake_in_which_nobody_looked_is_said_and_so_is_that_nobody_looks_now() {
+    let dir = tempfile::tempdir().expect("a folder");
+    block(story::running(dir.path()));
+    let seen = log(dir.path(), &[]);
+    let said = "nobody looked for 5m 05s: that is no bake time";
+    assert_eq!(seen.stdout.matches(said).count(), 1, "{}", seen.stdout);
+    let status = run(dir.path(), &["rollout", "status"]);
+    let words: Vec<&str> = status.stdout.split_whitespace().collect();
+    let said = "driven by nobody, and no gate or trigger is watched";
+    assert!(words.join(" ").contains(said), "{}", status.stdout);
 }

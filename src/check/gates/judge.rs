@@ -113,14 +113,10 @@ fn verdict(gate: &Gate, so_far: &SoFar, reading: &mut GateReading) -> (Verdict, 
     }
     if reading.measured.coverage < MIN_COVERAGE {
         reading.warming = reading.measured.warming;
+        reading.unseen |= !reading.warming;
         let observed = reading.measured.observed_ms / 1000;
         let window = gate.window.as_secs();
-        let why = if reading.warming {
-            format!("{shown} so far, over {observed} s of {window} s")
-        } else {
-            reading.unseen = true;
-            format!("{shown}, but only {observed} s of {window} s were observed")
-        };
+        let why = format!("{shown} so far, over {observed} s of {window} s");
         return (Verdict::Inconclusive, why);
     }
     let within = match (gate.thresholds.pass, gate.thresholds.fail) {

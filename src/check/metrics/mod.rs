@@ -80,7 +80,8 @@ pub struct Measurement {
     /// The part of that which was looked at only afterwards, of the target with the most of it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub backfilled_ms: u64,
-    /// Whether the window is only not full yet, because the watch or a process began inside it.
+    /// Whether the window is only not full yet, because the watch or a process began inside it,
+    /// or a gap in the watch ended there.
     pub warming: bool,
     /// One line for a person.
     pub why: String,
@@ -301,7 +302,7 @@ impl<P: Provider> Watch<P> {
             let (ring, seen, end) = self.seen(target, span, result.at)?;
             least = least.min(seen.observed);
             result.backfilled_ms = result.backfilled_ms.max(millis(seen.backfilled));
-            // The watch, or this process, began inside the window.
+            // The watch, or this process, began inside the window, or a gap in the watch ended there.
             result.warming |= age(seen.since, end) < span.window;
             parts.push((target.as_str(), ring, seen));
         }

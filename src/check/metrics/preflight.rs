@@ -16,6 +16,8 @@ use crate::runbook::model::Measure;
 
 /// How many values of a label are named.
 const FEW: usize = 6;
+/// What a person should know of a selector that chooses nothing where that is no mistake as such.
+const NOTHING_YET: &str = "right if nothing of it was counted yet; misspelt, it will never count";
 /// What is said of counters with nothing to add.
 pub const EVERYTHING: &str = "every series is there";
 
@@ -68,11 +70,12 @@ impl<P: Provider> Watch<P> {
         {
             return Some(seen(Verdict::Fail, wrong.why, false));
         }
-        let summary = match notes.is_empty() {
-            true => EVERYTHING.to_owned(),
-            false => notes.join("; "),
-        };
-        Some(seen(Verdict::Pass, summary, false))
+        if notes.is_empty() {
+            return Some(seen(Verdict::Pass, EVERYTHING.to_owned(), false));
+        }
+        let mut doubtful = seen(Verdict::Pass, notes.join("; "), false);
+        doubtful.result.next = Some(NOTHING_YET.to_owned());
+        Some(doubtful)
     }
 }
 

@@ -98,7 +98,7 @@ pub(super) struct Seen<'a> {
     pub observed: Duration,
     /// The part of it that nobody looked at when it was new.
     pub backfilled: Duration,
-    /// The first sample of this process.
+    /// The first sample of this process, or the first one after the last gap in the window.
     pub since: Timestamp,
     pub last: Timestamp,
 }
@@ -281,6 +281,7 @@ impl Ring {
         let base = self.samples.iter().filter(usable).rfind(|s| !inside(s));
         let mut steps = Vec::new();
         let (mut observed, mut backfilled) = (Duration::ZERO, Duration::ZERO);
+        let mut since = first_of_process.at;
         let mut before = base;
         for after in self.samples.iter().filter(usable).filter(inside) {
             match before {
@@ -294,6 +295,8 @@ impl Ring {
                         if age(after.at, after.fetched) > longest_gap {
                             backfilled += inside;
                         }
+                    } else {
+                        since = after.at;
                     }
                     steps.push(Step { before, after });
                 }
@@ -315,7 +318,7 @@ impl Ring {
             steps,
             observed: observed.min(window),
             backfilled: backfilled.min(window),
-            since: first_of_process.at,
+            since,
             last: last.at,
         })
     }

@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::gaps::Gaps;
 use super::operator::line_of;
 use super::session::{RunArgs, find_run, open_journal};
 use crate::commands::Context;
@@ -117,10 +118,12 @@ impl Report for LogReport {
         else {
             return writeln!(out, "run {}: no events", self.run);
         };
+        let mut gaps = Gaps::default();
         for entry in self.entries.iter().take_while(|_| !self.brief) {
             // The first one made the state; the others were replayed before and are legal.
             let _ = state.apply(&entry.record.event);
-            if let Some(text) = line_of(entry, &self.plan, &state) {
+            let gap = gaps.before(entry, &state);
+            if let Some(text) = gap.or_else(|| line_of(entry, &self.plan, &state)) {
                 let (seq, at) = (entry.record.seq, clock_time(entry.record.at_ms));
                 out.hanging(&format!("{seq:>5}  {at}  "), &text)?;
             }

@@ -4,6 +4,7 @@ mod apart;
 mod approve;
 mod break_glass;
 mod dry;
+mod gaps;
 mod hooks;
 mod log;
 mod merge;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::gaps::Gaps;
 use super::hooks::Tap;
 use crate::check::Verdict;
 use crate::commands::Context;
@@ -26,6 +27,7 @@ pub struct Terminal {
     /// `--confirm NAME`, good for one approval.
     confirm: Mutex<Option<String>>,
     lines: Arc<Lines>,
+    gaps: Mutex<Gaps>,
     hooks: Tap,
 }
 
@@ -93,6 +95,7 @@ impl Terminal {
             ui,
             confirm: Mutex::new(confirm),
             lines,
+            gaps: Mutex::default(),
             hooks: Tap::new(hooks, move |text| aside.say(&printable(text))),
         }
     }
@@ -218,7 +221,10 @@ impl Operator for Terminal {
             let _ = self.ui.data(&format!("{}\n", entry.body));
             return;
         }
-        if let Some(text) = line_of(entry, plan, state) {
+        let mut gaps = self.gaps.lock().unwrap_or_else(|e| e.into_inner());
+        let gap = gaps.before(entry, state);
+        drop(gaps);
+        if let Some(text) = gap.or_else(|| line_of(entry, plan, state)) {
             let mut screen = self.ui.status_screen();
             let time = format!("{}  ", clock_time(entry.record.at_ms));
             screen

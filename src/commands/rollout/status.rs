@@ -144,7 +144,11 @@ impl Report for StatusReport {
         let status = out.tone(Tone::Strong, status);
         let head = format!("{} · run {} · {status}", self.runbook, self.run);
         out.hanging("", &head)?;
-        let holder = self.holder.as_deref().unwrap_or("nobody");
+        let holder = match &self.holder {
+            Some(holder) => holder.as_str(),
+            None if self.state.triggers_armed() => "nobody, and no gate or trigger is watched",
+            None => "nobody",
+        };
         let facts = format!(
             "driven by {holder} · plan {} · last event {}",
             middle(&self.plan, 12),

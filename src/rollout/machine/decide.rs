@@ -429,10 +429,16 @@ fn look(state: &State, now_ms: u64, readings: Vec<Reading>) -> Result<Decision, 
         decision.events.push(Event::Failed {
             step,
             attempt,
-            why,
+            why: why.clone(),
             inconclusive: false,
             evidence: serde_json::Value::Null,
         });
+        // With the numbers in it: whoever is woken reads this first.
+        if state.flipped {
+            let id = state.outline.id(step);
+            let why = format!("{id} failed: {why}");
+            decision.events.push(Event::RollbackStarted { why });
+        }
     } else if let Some(why) = asks(Asks::Pause) {
         decision.events.push(Event::Paused {
             by: PausedBy::Gate,

@@ -71,6 +71,39 @@ fn each_query_that_cannot_have_an_answer_is_named_with_what_there_is() {
 }
 
 #[test]
+fn a_value_that_no_series_has_is_pointed_out_before_the_run_since_it_may_only_be_misspelt() {
+    let fleet = Fleet::local(&["auth-1", "auth-2"]);
+    let prometheus = Prometheus::scraping(&fleet);
+    settle(&fleet, &prometheus.settings());
+    let typo = ERRORS.replace("error", "eror");
+    runbook(
+        &fleet,
+        &[
+            ("typo", &format!("measure = {typo}\nmax = 1\nmargin = 0.5")),
+            ("good", &format!("measure = {ERRORS}\nmax = 1")),
+        ],
+    );
+    let wanted = [
+        "no series matches auth_requests_total{outcome=\"eror\"}; outcome has: allow, deny, error, fenced",
+        "misspelt, it will never count",
+    ];
+    assert_says(&dry(&fleet), 0, &wanted);
+    let seen = fleet.run(&["rollout", "start", "--no-input"]);
+    assert_says(&seen, 10, &wanted);
+    assert_says(
+        &seen,
+        10,
+        &["warning: typo on production/auth-1, production/auth-2: no series"],
+    );
+    assert_eq!(
+        seen.stderr.matches("warning:").count(),
+        1,
+        "{}",
+        seen.stderr
+    );
+}
+
+#[test]
 fn a_query_that_looks_past_the_baking_targets_is_told_from_one_that_finds_nothing() {
     let fleet = Fleet::local(&["auth-1", "auth-2"]);
     let prometheus = Prometheus::scraping(&fleet);

@@ -18,6 +18,7 @@ use crate::error::{Problem, Result};
 use crate::runbook::model::{Gate, Measure, StepKind};
 use crate::runbook::plan::{Plan, Planned};
 use crate::settings::Environment;
+use crate::ui::printable;
 
 /// The time over which requests are counted before a run.
 const BETWEEN_SAMPLES: Duration = Duration::from_secs(2);
@@ -150,13 +151,15 @@ impl Live {
     }
 
     /// Refuses a run that could not be watched: every provider is asked, and every query run once.
-    /// Returns what is not there yet and may come with a step before its bake.
+    /// Returns what a person should look at: what is not there yet and may come with a step before
+    /// its bake, and what may only be misspelt.
     ///
     /// # Errors
     /// What cannot be measured, all of it at once.
-    pub async fn metrics_ready(&self, plan: &Plan) -> Result<Vec<Unchecked>> {
+    pub async fn metrics_ready(&self, plan: &Plan) -> Result<Vec<String>> {
         let mut wrong: Vec<CheckResult> = Vec::new();
         let mut unchecked: Vec<Unchecked> = Vec::new();
+        let mut doubtful: Vec<CheckResult> = Vec::new();
         for (index, bake) in plan.forward.iter().enumerate() {
             if !matches!(bake.step.kind, StepKind::Bake { .. }) {
                 continue;
@@ -172,7 +175,12 @@ impl Live {
                 absent: false,
             });
             for Preview { result, absent } in targets.chain(seen.measures) {
-                if result.verdict == Verdict::Pass || wrong.iter().any(|w| is(w, &result)) {
+                if result.verdict == Verdict::Pass {
+                    let told = doubtful.iter().any(|d| is(d, &result));
+                    doubtful.extend(Some(result).filter(|r| r.next.is_some() && !told));
+                    continue;
+                }
+                if wrong.iter().any(|w| is(w, &result)) {
                     continue;
                 }
                 match program.filter(|_| absent) {
@@ -191,7 +199,11 @@ impl Live {
             Problem::new(exit, doing, r.summary)
         });
         match problems.next() {
-            None => Ok(unchecked),
+            None => Ok(unchecked
+                .iter()
+                .map(ToString::to_string)
+                .chain(in_doubt(doubtful))
+                .collect()),
             Some(first) => Err(first.related(problems).next(
                 "nothing was begun; a run could not be watched like this. \
                  `dbctl rollout plan --dry-run` looks again",
@@ -276,6 +288,27 @@ fn gates<'p>(plan: &'p Plan, bake: &'p Planned) -> impl Iterator<Item = &'p Gate
         &[]
     };
     ids.iter().filter_map(|id| plan.gate(id))
+}
+
+/// The same doubt on several targets is one.
+fn in_doubt(results: Vec<CheckResult>) -> Vec<String> {
+    let mut told: Vec<(CheckResult, Vec<String>)> = Vec::new();
+    for result in results {
+        let subject = result.subject.clone();
+        let same = |(r, _): &&mut (CheckResult, Vec<String>)| {
+            r.name == result.name && r.summary == result.summary
+        };
+        match told.iter_mut().find(same) {
+            Some((_, subjects)) => subjects.push(subject),
+            None => told.push((result, vec![subject])),
+        }
+    }
+    let words = |(result, subjects): (CheckResult, Vec<String>)| {
+        let next = result.next.unwrap_or_default();
+        let (name, on) = (result.name, subjects.join(", "));
+        printable(&format!("{name} on {on}: {} ({next})", result.summary))
+    };
+    told.into_iter().map(words).collect()
 }
 
 fn unreadable(env: &str, why: String) -> CheckResult {

@@ -17,7 +17,7 @@ mod witness;
 pub use compare::Disagreement;
 pub use expected::expected;
 pub use foresee::{Foreseen, Now};
-pub use metrics::{Margin, Unchecked};
+pub use metrics::Margin;
 pub use past::Past;
 pub use witness::Witness;
 
