@@ -377,7 +377,7 @@ impl<P: Provider> Watch<P> {
             let status = Status::Error;
             let why = match since {
                 Some(at) => format!(
-                    "nothing is known about {target} since {} s: {why}",
+                    "nothing is known about {target} for {} s: {why}",
                     age(at, now).as_secs()
                 ),
                 None => format!("nothing is known about {target}: {why}"),

@@ -123,7 +123,7 @@ async fn a_target_that_does_not_answer_is_an_error_and_not_the_last_value() {
     let m = scene.measure(&errors(), 10);
     assert_eq!((m.status, m.value), (Status::Error, None));
     assert!(
-        m.why.contains("since 5 s: no connection: refused"),
+        m.why.contains("for 5 s: no connection: refused"),
         "{}",
         m.why
     );

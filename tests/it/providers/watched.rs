@@ -66,7 +66,7 @@ fn a_prometheus_that_dies_pauses_the_run_and_is_no_pass() {
         &seen,
         12,
         &[
-            "nothing is known about production/auth-1 since",
+            "nothing is known about production/auth-1 for",
             "Prometheus: no connection",
         ],
     );

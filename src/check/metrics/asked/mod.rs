@@ -263,7 +263,7 @@ impl<P: super::Provider> Watch<P> {
         result.query.clone_from(&heard.sent);
         let old = age(heard.at, result.at);
         if old > super::longest_gap(span.interval, Duration::ZERO) {
-            return Err(error(format!("no answer since {} s", old.as_secs())));
+            return Err(error(format!("no answer for {} s", old.as_secs())));
         }
         let observed = age(heard.since, result.at).min(span.window);
         result.observed_ms = super::millis(observed);
