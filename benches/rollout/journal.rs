@@ -8,11 +8,12 @@ use clap::Parser as _;
 use dbctl::check::Verdict;
 use dbctl::commands::Cli;
 use dbctl::rollout::engine::Engine;
-use dbctl::rollout::journal::{Entry, Journal, RunId};
-use dbctl::rollout::machine::{Found, Harm, Input, Outcome, Reading, State};
-use dbctl::rollout::ports::{Agreed, Done, Job, Look, Looked, Operator, Said, World};
-use dbctl::runbook::plan::{Phase, Plan, Planned, TargetRef};
+use dbctl::rollout::journal::Journal;
+use dbctl::rollout::machine::{Harm, Input, Reading};
+use dbctl::runbook::plan::Plan;
 use dbctl::settings::Settings;
+
+use super::nobody::Nobody;
 
 const SETTINGS: &str = r#"
 [runbook]
@@ -170,52 +171,4 @@ fn readings(warming: bool) -> Vec<Reading> {
     ["auth-errors", "auth-latency", "nonce-errors"]
         .map(reading)
         .into()
-}
-
-/// Nothing happens, and nobody looks.
-struct Nobody;
-
-impl World for Nobody {
-    async fn perform(&self, _: Job) -> Done {
-        Done {
-            outcome: Outcome::Succeeded,
-            evidence: serde_json::Value::Null,
-        }
-    }
-
-    async fn probe(&self, _: Job) -> (Found, String) {
-        (Found::Unknown, String::new())
-    }
-
-    async fn look(&self, _: Look) -> Looked {
-        Looked::default()
-    }
-
-    async fn take(&self, _: Arc<Plan>, _: &RunId, _: u64, _: &str) -> Vec<String> {
-        Vec::new()
-    }
-
-    async fn tend(&self, _: Arc<Plan>, _: Vec<TargetRef>) -> Result<(), String> {
-        Ok(())
-    }
-}
-
-impl Operator for Nobody {
-    async fn approve(&self, _: Phase, _: Arc<Plan>, _: String) -> Said {
-        Said::NobodyThere
-    }
-
-    async fn answer(&self, _: Planned, _: Agreed) -> Said {
-        Said::NobodyThere
-    }
-
-    async fn paused(&self, _: String) -> Said {
-        Said::NobodyThere
-    }
-
-    fn recorded(&self, _: &Entry, _: &State, _: &Plan) {}
-
-    fn looked(&self, _: &Looked) {}
-
-    fn note(&self, _: &str) {}
 }

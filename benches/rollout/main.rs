@@ -2,6 +2,8 @@
 
 mod appends;
 mod journal;
+#[path = "../../tests/it/support/nobody.rs"]
+mod nobody;
 
 use std::path::Path;
 use std::time::Duration;

@@ -6,60 +6,13 @@ use std::sync::Arc;
 use clap::Parser as _;
 use dbctl::commands::Cli;
 use dbctl::rollout::engine::{Engine, Known, recall, replay};
-use dbctl::rollout::journal::{CHECKPOINT_EVERY, Entry, Journal, RunId};
-use dbctl::rollout::machine::{Event, Found, Input, Outcome, State};
-use dbctl::rollout::ports::{Agreed, Done, Job, Look, Looked, Operator, Said, World};
-use dbctl::runbook::plan::{Phase, Plan, Planned, TargetRef};
+use dbctl::rollout::journal::{CHECKPOINT_EVERY, Journal, RunId};
+use dbctl::rollout::machine::{Event, Input};
+use dbctl::runbook::plan::Plan;
 use dbctl::settings::Settings;
+
+use crate::support::nobody::Nobody;
 use serde_json::Value;
-
-/// Nothing happens, and nobody is there: only the journal matters here.
-struct Nothing;
-
-impl World for Nothing {
-    async fn take(&self, _: Arc<Plan>, _: &RunId, _: u64, _: &str) -> Vec<String> {
-        Vec::new()
-    }
-
-    async fn perform(&self, _: Job) -> Done {
-        Done {
-            outcome: Outcome::Succeeded,
-            evidence: Value::Null,
-        }
-    }
-
-    async fn probe(&self, _: Job) -> (Found, String) {
-        (Found::Unknown, String::new())
-    }
-
-    async fn look(&self, _: Look) -> Looked {
-        Looked::default()
-    }
-
-    async fn tend(&self, _: Arc<Plan>, _: Vec<TargetRef>) -> Result<(), String> {
-        Ok(())
-    }
-}
-
-impl Operator for Nothing {
-    async fn approve(&self, _: Phase, _: Arc<Plan>, _: String) -> Said {
-        Said::NobodyThere
-    }
-
-    async fn answer(&self, _: Planned, _: Agreed) -> Said {
-        Said::NobodyThere
-    }
-
-    async fn paused(&self, _: String) -> Said {
-        Said::NobodyThere
-    }
-
-    fn recorded(&self, _: &Entry, _: &State, _: &Plan) {}
-
-    fn looked(&self, _: &Looked) {}
-
-    fn note(&self, _: &str) {}
-}
 
 const RUNBOOK: &str = "\
 # A cutover
@@ -93,7 +46,7 @@ fn plan(dir: &Path) -> Plan {
 async fn noted(dir: &Path, notes: u64) -> (Journal, RunId) {
     let journal = Journal::create(&dir.join("j/journal.db")).await;
     let journal = journal.expect("a journal");
-    let (world, operator) = (Arc::new(Nothing), Arc::new(Nothing));
+    let (world, operator) = (Arc::new(Nobody), Arc::new(Nobody));
     let engine = Engine::start(world, operator, journal.clone(), plan(dir)).await;
     let mut engine = engine.expect("a run begins");
     let by = || "kim".to_owned();

@@ -4,6 +4,7 @@ pub mod browser;
 pub mod cli;
 pub mod fleet;
 pub mod migrations;
+pub mod nobody;
 pub mod pooler;
 pub mod postgres;
 pub mod programs;
