@@ -39,7 +39,8 @@ pub struct GateReading {
     /// One line for a person: the value, the limit, the reason.
     pub why: String,
     /// Not judged only because the watch or a process began less than a window ago, because a gap
-    /// ended less than a window ago, or because the bake is not at its end: nothing is wrong, and it does not count against the gate's limits.
+    /// ended less than a window ago, or because the bake is not at its end: nothing is wrong, and
+    /// it does not count against the gate's limits.
     pub warming: bool,
     /// Within the thresholds over a whole window that was all observed: only the decision over the
     /// whole bake is missing.
