@@ -14,10 +14,17 @@ fleet() {
     "$DBCTL" keys new-kek kek.b64 >/dev/null
     cat >restart.sh <<'SH'
 cd "$(dirname "$0")/$1"
-[ ! -f pid ] || kill -9 "$(cat pid)" 2>/dev/null || true
+if [ -f pid ]; then
+    old=$(cat pid)
+    kill -9 "$old" 2>/dev/null || true
+    # It may hold its port for a moment; a zombie, which PID 1 may leave for a second, holds nothing.
+    while grep -qs '^State:[[:space:]]*[^ZX[:space:]]' "/proc/$old/status"; do sleep 0.01; done
+fi
 setsid "$DBCTL" service run --env-file service.env --faults >out 2>log </dev/null &
 echo $! >pid
-for _ in $(seq 200); do grep -q http out 2>/dev/null && exit 0; sleep 0.02; done
+for _ in $(seq 500); do grep -q http out 2>/dev/null && exit 0; sleep 0.02; done
+echo "it did not begin to listen; its log:" >&2
+tail -n 5 log >&2
 exit 1
 SH
     {
