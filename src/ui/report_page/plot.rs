@@ -248,19 +248,12 @@ fn worse_by(axis: &Axis, gate: &GateFacts, margin: f64) -> Markup {
     let lowest = ranges().map(|r| r.min).fold(0.0, f64::min);
     let highest = ranges().map(|r| r.max).chain([margin]);
     let scale = Scale::over(lowest, highest, Labels::Differences(gate.unit));
-    html! {
-        p.sub { "Upper bound of how much worse than the others (it has to stay below the margin)" }
-        svg.plot width="100%" height=(VALUES * 2 / 3 + TEXT) role="img" {
-            title { "Gate " (gate.id) " against the others in " (axis.bake.step) }
-            svg y="0" width="100%" height=(VALUES * 2 / 3) {
-                (backdrop(axis, &[], &gate.series))
-                (scale.grid())
-                (drawn(axis, &gate.series, &scale, "value", |b| b.worse_by))
-                (scale.line("limit", margin, &format!("margin {}", difference(gate.unit, margin))))
-            }
-            (time_axis(axis, VALUES * 2 / 3 + TEXT - 4))
-        }
-    }
+    let about = About {
+        heading: "Upper bound of how much worse than the others (it has to stay below the margin)",
+        title: format!("Gate {} against the others in {}", gate.id, axis.bake.step),
+        limit: format!("margin {}", difference(gate.unit, margin)),
+    };
+    below(axis, gate, &scale, margin, &about, |b| b.worse_by)
 }
 
 /// How sure the test is that these targets are worse. It acts at the alarm, so what lies far beyond
@@ -276,17 +269,42 @@ fn harm(axis: &Axis, gate: &GateFacts, alarm: f64) -> Markup {
     let lowest = ranges().map(|r| r.min).fold(0.0, f64::min);
     let highest = ranges().map(|r| r.max).chain([alarm]);
     let scale = Scale::over(lowest, highest, Labels::Odds);
+    let about = About {
+        heading: "Evidence that these targets are worse, against chance: the test that may be asked at every look",
+        title: format!("Gate {}: evidence of harm in {}", gate.id, axis.bake.step),
+        limit: format!("alarm {}", odds(alarm)),
+    };
+    below(axis, gate, &scale, alarm, &about, edged)
+}
+
+/// What a plot below a gate's own says of itself.
+struct About {
+    heading: &'static str,
+    title: String,
+    limit: String,
+}
+
+/// A smaller plot below a gate's own: one line, and the limit that it has to stay below.
+fn below(
+    axis: &Axis,
+    gate: &GateFacts,
+    scale: &Scale,
+    limit: f64,
+    about: &About,
+    value: impl Fn(&Bucket) -> Option<Range>,
+) -> Markup {
+    let height = VALUES * 2 / 3;
     html! {
-        p.sub { "Evidence that these targets are worse, against chance: the test that may be asked at every look" }
-        svg.plot width="100%" height=(VALUES * 2 / 3 + TEXT) role="img" {
-            title { "Gate " (gate.id) ": evidence of harm in " (axis.bake.step) }
-            svg y="0" width="100%" height=(VALUES * 2 / 3) {
+        p.sub { (about.heading) }
+        svg.plot width="100%" height=(height + TEXT) role="img" {
+            title { (about.title) }
+            svg y="0" width="100%" height=(height) {
                 (backdrop(axis, &[], &gate.series))
                 (scale.grid())
-                (drawn(axis, &gate.series, &scale, "value", edged))
-                (scale.line("limit", alarm, &format!("alarm {}", odds(alarm))))
+                (drawn(axis, &gate.series, scale, "value", value))
+                (scale.line("limit", limit, &about.limit))
             }
-            (time_axis(axis, VALUES * 2 / 3 + TEXT - 4))
+            (time_axis(axis, height + TEXT - 4))
         }
     }
 }
