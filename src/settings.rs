@@ -88,7 +88,7 @@ pub struct Config {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MigrationsConfig {
-    /// Folder of migrations; without it the nine that dbctl carries are used.
+    /// Folder of migrations; without it those that dbctl carries are used.
     pub dir: Option<PathBuf>,
     /// External validator, as an argument vector; exit status 0 means valid.
     pub validator: Option<Vec<String>>,

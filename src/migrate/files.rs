@@ -16,7 +16,7 @@ macro_rules! built_in {
 }
 
 /// The migrations that dbctl carries, by file name.
-const BUILT_IN: [(&str, &str); 9] = [
+const BUILT_IN: &[(&str, &str)] = &[
     built_in!("V0001__roles.sql"),
     built_in!("V0002__schemas.sql"),
     built_in!("V0003__signing_keys.sql"),
@@ -26,12 +26,13 @@ const BUILT_IN: [(&str, &str); 9] = [
     built_in!("V0007__events.sql"),
     built_in!("V0008__request_trace.sql"),
     built_in!("V0009__privileges.sql"),
+    built_in!("V0014__privileges.sql"),
 ];
 
 /// Where migrations come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// The nine of dbctl's own schema.
+    /// dbctl's own schema.
     BuiltIn,
     /// A folder, searched with its subfolders as refinery does.
     Dir(PathBuf),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::support::cli::{Seen, dbctl, run, seen};
-use crate::support::migrations::{folder, wait_for, write};
+use crate::support::migrations::{folder, of_the_package, wait_for, write};
 use crate::support::postgres::{Server, TestDb, bin};
 
 fn apply_command(dir: &Path, db: &TestDb, more: &[&str]) -> Command {
@@ -313,13 +313,14 @@ fn refinery_goes_on_where_dbctl_stopped_and_the_other_way_round() {
                  FROM pg_attribute WHERE attrelid = 'public.refinery_schema_history'::regclass AND attnum > 0";
     assert_eq!(db.psql(table), other.psql(table));
 
-    // And the nine themselves.
-    let nine = server.fresh_database();
+    // And those of dbctl themselves.
+    let own = server.fresh_database();
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    run_refinery(&package.join("migrations"), &nine);
-    let seen = seen(apply_command(dir.path(), &nine, &[]));
+    run_refinery(&package.join("migrations"), &own);
+    let seen = seen(apply_command(dir.path(), &own, &[]));
     assert!(
-        seen.stdout.starts_with("nothing to apply: all 9"),
+        seen.stdout
+            .starts_with(&format!("nothing to apply: all {}", of_the_package().len())),
         "{}{}",
         seen.stdout,
         seen.stderr

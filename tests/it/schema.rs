@@ -1,4 +1,4 @@
-//! The schema that the nine migrations make: what the database itself enforces, and what each
+//! The schema that the migrations make: what the database itself enforces, and what each
 //! role may do.
 
 use std::path::Path;
@@ -397,7 +397,7 @@ fn the_auditor_reads_everything_but_key_material_and_changes_nothing() {
     }
 }
 
-/// `dbctl migrate apply` of the nine as `role`.
+/// `dbctl migrate apply` of them all as `role`.
 fn apply_as(db: &TestDb, role: &str) -> crate::support::cli::Seen {
     let url = db.url_as(role);
     run(

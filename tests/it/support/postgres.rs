@@ -187,14 +187,7 @@ impl TestDb {
     /// Runs the migrations of `migrations/` by psql, each in its transaction. Quick: without
     /// the binary and without history.
     pub fn migrate_by_hand(&self) {
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
-        let mut files: Vec<PathBuf> = std::fs::read_dir(&dir)
-            .expect("the folder of migrations")
-            .map(|entry| entry.expect("an entry").path())
-            .filter(|p| p.extension().is_some_and(|e| e == "sql"))
-            .collect();
-        files.sort();
-        for file in files {
+        for file in super::migrations::of_the_package() {
             self.psql(&std::fs::read_to_string(file).expect("a migration"));
         }
     }
