@@ -201,7 +201,6 @@ fn open_to_all(dir: &Path) {
 #[test]
 fn what_a_killed_validation_left_is_swept_by_the_next_one() {
     let dir = folder(&[("V1__a.sql", "SELECT pg_sleep(600);")]);
-    let count = of_the_package().len();
     let temporary = dir.path().join("tmp");
     std::fs::create_dir(&temporary).expect("a folder");
     open_to_all(dir.path());
