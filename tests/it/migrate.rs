@@ -474,6 +474,6 @@ fn what_dbctl_carries_is_what_lies_in_the_folder() {
             .collect()
     };
     let carried = of(Source::BuiltIn);
-    assert_eq!(carried.len(), 9);
+    assert!(!carried.is_empty());
     assert_eq!(carried, of(Source::Dir(folder)));
 }
