@@ -4,14 +4,24 @@
 //! directory, mode 0600, write, fsync, rename, fsync of the directory. A failed fsync is final
 //! (the kernel may have dropped the pages): the write is an error and is never retried.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::path::Path;
+
+use jiff::Timestamp;
 
 /// Replaces `path` with `bytes`, wholly or not at all. An existing file keeps its mode and its
 /// owner; a new one gets 0600 and, when root writes it, the owner of its directory: a service that
 /// does not run as root must be able to read what is put into its folder.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_born(path, |_| Ok(bytes))
+}
+
+/// As [`write`], of bytes that say when the file that holds them was born ([`birth`]).
+pub fn write_born<B: AsRef<[u8]>>(
+    path: &Path,
+    bytes: impl FnOnce(Option<Timestamp>) -> io::Result<B>,
+) -> io::Result<()> {
     let dir = parent(path);
     let mut temporary = tempfile::Builder::new()
         .prefix(".dbctl-")
@@ -24,15 +34,30 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Err(_) if is_root() => give(temporary.as_file(), &std::fs::metadata(dir)?)?,
         Err(_) => {}
     }
-    temporary.write_all(bytes)?;
+    let bytes = bytes(birth(&temporary.as_file().metadata()?))?;
+    temporary.write_all(bytes.as_ref())?;
     temporary.as_file().sync_all()?;
     temporary.persist(path).map_err(|e| e.error)?;
     sync_dir(dir)
 }
 
+/// When a file came into being. A rename keeps it and no copy can have it, so it tells a file that
+/// was restored from a backup, or brought from another disk, from the one that was written here;
+/// only a snapshot of the whole file system is not seen. None where the file system does not know.
+#[cfg(unix)]
+pub fn birth(file: &Metadata) -> Option<Timestamp> {
+    Timestamp::try_from(file.created().ok()?).ok()
+}
+
+/// Windows gives a file that replaces another the other's time of birth (tunnelling).
+#[cfg(not(unix))]
+pub fn birth(_file: &Metadata) -> Option<Timestamp> {
+    None
+}
+
 /// Gives `file` the owner and the group of `like`.
 #[cfg(unix)]
-fn give(file: &File, like: &std::fs::Metadata) -> io::Result<()> {
+fn give(file: &File, like: &Metadata) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt as _, fchown};
     let ours = file.metadata()?;
     if (ours.uid(), ours.gid()) == (like.uid(), like.gid()) {
@@ -46,7 +71,7 @@ fn give(file: &File, like: &std::fs::Metadata) -> io::Result<()> {
 
 /// Windows: the file inherits the access list of its directory.
 #[cfg(not(unix))]
-fn give(_file: &File, _like: &std::fs::Metadata) -> io::Result<()> {
+fn give(_file: &File, _like: &Metadata) -> io::Result<()> {
     Ok(())
 }
 

@@ -8,7 +8,7 @@
 
 use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::query::{Query, QueryAs, QueryScalar};
-use sqlx::{FromRow, SqlSafeStr};
+use sqlx::{AssertSqlSafe, FromRow, RawSql, SqlSafeStr, raw_sql};
 
 /// As [`sqlx::query`], without a name.
 pub fn query<'q>(sql: impl SqlSafeStr) -> Query<'q, Postgres, PgArguments> {
@@ -29,4 +29,21 @@ where
     (T,): for<'r> FromRow<'r, PgRow>,
 {
     sqlx::query_scalar(sql).persistent(false)
+}
+
+/// One statement that goes out in one message and commits by itself, so that it costs one round
+/// trip: for the few that are asked for all the time. Names that come from outside are put into it
+/// by [`literal`].
+pub fn simple(sql: String) -> RawSql {
+    raw_sql(AssertSqlSafe(sql))
+}
+
+/// A text as an SQL expression, whatever is in it: in hexadecimal there is nothing to escape.
+pub fn literal(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut sql = String::from("convert_from(decode('");
+    for byte in text.bytes() {
+        write!(sql, "{byte:02x}").expect("a string takes what is written");
+    }
+    sql + "', 'hex'), 'UTF8')"
 }

@@ -5,7 +5,7 @@ use std::task::Poll;
 
 use dbctl::contract::{RevokedSession, RevokedToken};
 use dbctl::pg::Database;
-use dbctl::runtime::nonce::{Nonces, Opening};
+use dbctl::runtime::nonce::{MAX_JUMP, Nonces, Opening};
 use dbctl::runtime::revocation::{By, PostgresRevocations, Revocations, Status};
 use jiff::{SignedDuration, Timestamp};
 
@@ -122,6 +122,8 @@ async fn stores(url: &str) {
                 node: &format!("node-{worker}"),
                 window: 3,
                 carried: &[],
+                max_jump: MAX_JUMP,
+                accept_copy: None,
             };
             let nonces = Nonces::open(opening, Some(&pool), None)
                 .await

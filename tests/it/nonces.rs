@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use dbctl::carry::contract::Watermark;
 use dbctl::pg::Database;
-use dbctl::runtime::nonce::{LIMIT, NonceError, Nonces, Opening};
+use dbctl::runtime::nonce::{LIMIT, MAX_JUMP, NonceError, Nonces, Opening};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::support::migrations::wait_for;
 use crate::support::postgres::{Server, TestDb};
 use crate::support::service::{Backed, Instance};
 
@@ -39,6 +40,8 @@ fn opening<'a>(state_dir: &'a Path, window: i64, carried: &'a [Watermark]) -> Op
         node: "node-1",
         window,
         carried,
+        max_jump: MAX_JUMP,
+        accept_copy: None,
     }
 }
 
@@ -283,9 +286,167 @@ fn a_guard_file_that_is_missing_damaged_or_foreign_refuses_the_start() {
         let left = std::fs::read_to_string(&guard).expect("the guard file");
         assert_eq!(left, text, "a refused start changes nothing");
     }
+    // It was removed: what is in its place now is a copy, even of the same bytes.
     std::fs::write(&guard, &good).expect("written");
+    refused(&mut instance, "it is a copy");
+}
+
+#[test]
+fn a_guard_file_from_a_backup_refuses_the_start_and_only_postgres_knows_better() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let backed = Backed::new(dir.path());
+    let mut instance = Instance::new(dir.path(), "auth-1");
+    backed.know(&instance);
+    let guard = instance.state_dir().join("nonces.json");
+    let backup = dir.path().join("backup.json");
+    let mut seen = Seen::default();
     instance.start();
-    assert_eq!(reserve(&instance, 1), (1000, 1000));
+    let (first, last) = reserve(&instance, 900);
+    seen.add(first, last);
+    assert_eq!(instance.stop(), 0);
+    std::fs::copy(&guard, &backup).expect("a backup");
+    instance.start();
+    let (first, last) = reserve(&instance, 900);
+    seen.add(first, last);
+    instance.kill();
+
+    // Written over and put in its place: both are seen.
+    std::fs::copy(&backup, &guard).expect("restored");
+    refused(&mut instance, "it is a copy");
+    std::fs::remove_file(&guard).expect("removed");
+    std::fs::copy(&backup, &guard).expect("restored");
+    let refusal = instance.try_start_with(&[]).expect_err("a copy");
+    assert!(
+        refusal.stderr.contains("take a new node name"),
+        "{}",
+        refusal.stderr
+    );
+    let (_, accept) = refusal
+        .stderr
+        .split_once("SERVICE_NONCE_ACCEPT_COPY=")
+        .expect("the way out");
+    let made = accept.split_whitespace().next().expect("a time").to_owned();
+    // Another time than that of this copy opens nothing.
+    instance.set("SERVICE_NONCE_ACCEPT_COPY", "2026-01-01T00:00:00Z");
+    refused(&mut instance, "it is a copy");
+    instance.set("SERVICE_NONCE_ACCEPT_COPY", "yes");
+    refused(&mut instance, "SERVICE_NONCE_ACCEPT_COPY");
+    // The last top of the backup is 1000: with a window skipped, what was handed out is passed.
+    instance.set("SERVICE_NONCE_ACCEPT_COPY", &made);
+    instance.start();
+    let (first, last) = reserve(&instance, 900);
+    seen.add(first, last);
+    assert_eq!(first, 2000);
+    assert_eq!(instance.stop(), 0);
+
+    // With Postgres there is somebody who remembers.
+    instance.set_mode("postgres");
+    instance.start();
+    let (first, last) = reserve(&instance, 900);
+    seen.add(first, last);
+    assert_eq!(instance.stop(), 0);
+    std::fs::copy(&backup, &guard).expect("restored");
+    instance.start();
+    let (first, last) = reserve(&instance, 900);
+    seen.add(first, last);
+}
+
+#[test]
+fn a_commit_that_no_standby_may_have_is_burnt() {
+    let server = Server::own();
+    let db = Arc::new(server.fresh_database());
+    db.migrate_by_hand();
+    let url = secrecy::SecretString::from(db.url.as_str());
+    let standbys = |names: &'static str| {
+        move |db: &TestDb| {
+            db.psql(&format!(
+                "ALTER SYSTEM SET synchronous_standby_names = '{names}'"
+            ));
+            db.psql("SELECT pg_reload_conf()");
+        }
+    };
+    runtime().block_on(async {
+        let pool = Database::from_secret_url("test", &url, 2).expect("a URL");
+        let dir = tempfile::tempdir().expect("a folder");
+        let nonces = Nonces::open(opening(dir.path(), 10, &[]), Some(&pool), None)
+            .await
+            .expect("a store");
+        assert_eq!(nonces.reserve("s", 10).await.expect("nonces").first, 0);
+        beside(&db, standbys("nobody")).await;
+        // The commit waits for a standby that is not there, until somebody ends the waiting.
+        let (given, ()) = tokio::join!(
+            nonces.reserve("s", 1),
+            beside(&db, |db| {
+                wait_for("the commit that waits", || {
+                    let ended = db.psql(
+                        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
+                    );
+                    (ended == "t").then_some(())
+                });
+            })
+        );
+        let told = given.expect_err("an unclear commit").to_string();
+        assert!(told.contains("it may be the only one that has it"), "{told}");
+        beside(&db, |db| {
+            let top = "SELECT reserved_high FROM security.nonce_watermarks";
+            assert_eq!(db.psql(top), "20", "the server has it");
+        })
+        .await;
+        beside(&db, standbys("")).await;
+        let next = nonces.reserve("s", 1).await.expect("nonces");
+        assert_eq!(next.first, 20, "10 to 19 are burnt");
+    });
+}
+
+#[test]
+fn a_jump_that_no_node_can_have_made_is_told_and_not_followed() {
+    let db = Server::get().fresh_database();
+    db.migrate_by_hand();
+    let url = secrecy::SecretString::from(db.url.as_str());
+    let far = MAX_JUMP + 1_000;
+    runtime().block_on(async {
+        let pool = Database::from_secret_url("test", &url, 2).expect("a URL");
+        let dir = tempfile::tempdir().expect("a folder");
+        let nonces = Nonces::open(opening(dir.path(), 10, &[]), Some(&pool), None)
+            .await
+            .expect("a store");
+        assert_eq!(nonces.reserve("s", 10).await.expect("nonces").first, 0);
+        let given = Watermark {
+            node_name: "node-1".into(),
+            nonce_scope: "s".into(),
+            reserved_high: far,
+            window_size: 10,
+        };
+        let told = nonces.import(&[given]).await.expect_err("a jump");
+        assert!(told.to_string().contains("this node knows of 10"), "{told}");
+        assert_eq!(nonces.reserve("s", 10).await.expect("nonces").first, 10);
+
+        db.psql(&format!(
+            "UPDATE security.nonce_watermarks SET reserved_high = {far}"
+        ));
+        let told = nonces.reserve("s", 10).await.expect_err("a jump");
+        assert!(
+            matches!(&told, NonceError::Jump(j) if j.said == far),
+            "{told}"
+        );
+        let top = "SELECT reserved_high FROM security.nonce_watermarks";
+        assert_eq!(db.psql(top), far.to_string(), "nothing more is used up");
+        drop(nonces);
+
+        let refusal = Nonces::open(opening(dir.path(), 10, &[]), Some(&pool), None)
+            .await
+            .expect_err("a jump");
+        let told = refusal.to_string();
+        assert!(told.contains("this node knows of"), "{told}");
+        let wide = Opening {
+            max_jump: 2 * far,
+            ..opening(dir.path(), 10, &[])
+        };
+        let nonces = Nonces::open(wide, Some(&pool), None)
+            .await
+            .expect("a store");
+        assert_eq!(nonces.reserve("s", 10).await.expect("nonces").first, far);
+    });
 }
 
 fn refused(instance: &mut Instance, why: &str) {

@@ -1,7 +1,5 @@
 //! `dbctl preflight`: five preconditions, and what each says when it does not hold.
 
-use std::path::Path;
-
 use serde_json::Value;
 
 use crate::support::cli::{Seen, run};

@@ -86,6 +86,7 @@ impl From<NonceError> for Refusal {
     fn from(e: NonceError) -> Self {
         match e {
             NonceError::BadCount | NonceError::TooManyScopes => Self::bad_request(e),
+            NonceError::Jump(e) => Self::unavailable("nonce_jump", e),
             NonceError::Exhausted => Self::unavailable("nonces_exhausted", e),
             NonceError::Unavailable(e) => e.into(),
         }

@@ -3,15 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::error::{Doing, Exit, Problem, Result};
-use crate::runtime::nonce::MAX_WINDOW;
+use crate::runtime::nonce::{LIMIT, MAX_JUMP, MAX_WINDOW};
 use crate::runtime::toggles::{Mode, Modes, Toggle};
 use crate::settings::parse_duration;
 
 /// Names of the variables, in the order of the documentation.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: &[&str] = &[
     "SERVICE_NAME",
     "SERVICE_LISTEN",
     "SERVICE_STATE_DIR",
@@ -23,6 +24,8 @@ pub const NAMES: [&str; 13] = [
     "SERVICE_AUDIENCE",
     "SERVICE_TOKEN_LIFETIME",
     "SERVICE_NONCE_WINDOW",
+    "SERVICE_NONCE_MAX_JUMP",
+    "SERVICE_NONCE_ACCEPT_COPY",
     "SERVICE_LOG_FILE",
     "DATABASE_URL",
 ];
@@ -47,6 +50,10 @@ pub struct ServiceConfig {
     pub token_lifetime: Duration,
     /// Nonces per reservation.
     pub nonce_window: i64,
+    /// How far a watermark may be above what this node remembers.
+    pub nonce_max_jump: i64,
+    /// The copy of a guard file that may be started from, named by when it was made.
+    pub nonce_accept_copy: Option<Timestamp>,
     /// Where its log goes; stderr without it.
     pub log_file: Option<PathBuf>,
     pub database_url: Option<SecretString>,
@@ -79,8 +86,14 @@ impl ServiceConfig {
             })
         };
         let or = |name: &str, default: &str| get(name).unwrap_or(default).to_owned();
+        let number = |name: &str, default: i64, most: i64| {
+            let given = get(name).map_or(Ok(default), str::parse);
+            given
+                .ok()
+                .filter(|n| (1..=most).contains(n))
+                .ok_or_else(|| wrong(name, &format!("it is not a number from 1 to {most}")))
+        };
         let path = |name: &str| get(name).map(PathBuf::from);
-        let window = or("SERVICE_NONCE_WINDOW", "1000");
         let lifetime = or("SERVICE_TOKEN_LIFETIME", "1h");
         Ok(Self {
             name: instance_name(need("SERVICE_NAME")?)?,
@@ -94,14 +107,15 @@ impl ServiceConfig {
             audience: or("SERVICE_AUDIENCE", "api"),
             token_lifetime: parse_duration(&lifetime)
                 .map_err(|why| wrong("SERVICE_TOKEN_LIFETIME", &why))?,
-            nonce_window: window
-                .parse()
-                .ok()
-                .filter(|w| (1..=MAX_WINDOW).contains(w))
-                .ok_or_else(|| {
+            nonce_window: number("SERVICE_NONCE_WINDOW", 1000, MAX_WINDOW)?,
+            nonce_max_jump: number("SERVICE_NONCE_MAX_JUMP", MAX_JUMP, LIMIT)?,
+            nonce_accept_copy: get("SERVICE_NONCE_ACCEPT_COPY")
+                .map(|made| made.parse())
+                .transpose()
+                .map_err(|_| {
                     wrong(
-                        "SERVICE_NONCE_WINDOW",
-                        &format!("it is not a number from 1 to {MAX_WINDOW}"),
+                        "SERVICE_NONCE_ACCEPT_COPY",
+                        "it is not the time that the refused start named",
                     )
                 })?,
             log_file: path("SERVICE_LOG_FILE"),

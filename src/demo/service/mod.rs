@@ -289,6 +289,8 @@ impl Stores<'_> {
             node: &self.config.name,
             window: self.config.nonce_window,
             carried: carried.map_or(&[], |s| &s.watermarks),
+            max_jump: self.config.nonce_max_jump,
+            accept_copy: self.config.nonce_accept_copy,
         };
         let fault = db.map(|_| self.faults.fault(faults::nonce));
         Nonces::open(how, db, fault).await

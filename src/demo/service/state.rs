@@ -33,7 +33,7 @@ pub(super) async fn reserve(
         let range = match app.nonces.reserve(&body.scope, body.count).await {
             Ok(range) => range,
             Err(e @ (NonceError::BadCount | NonceError::TooManyScopes)) => return Err(e.into()),
-            Err(e @ (NonceError::Exhausted | NonceError::Unavailable(_))) => {
+            Err(e @ (NonceError::Exhausted | NonceError::Jump(_) | NonceError::Unavailable(_))) => {
                 app.metrics.nonce_errors.inc();
                 tracing::error!(event = "nonce_reservation_error", instance = app.name(), request_id, scope = body.scope, error = %e);
                 return Err(e.into());

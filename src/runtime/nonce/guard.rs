@@ -6,9 +6,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{LIMIT, STORE};
+use crate::durable::birth;
 use crate::error::{Exit, Problem, Result};
 use crate::runtime::Unavailable;
 use crate::runtime::toggles::Mode;
@@ -29,6 +31,8 @@ pub(super) struct Guard(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     path: PathBuf,
+    /// When the file was copied, if it was not written by a process that served.
+    copied: Option<Timestamp>,
     content: Mutex<Content>,
     /// One write at a time; each writes the newest content.
     writing: Mutex<()>,
@@ -46,6 +50,10 @@ struct Content {
     /// System identifier and timeline of the database that was last used.
     cluster: Option<String>,
     scopes: BTreeMap<String, Top>,
+    /// When the file that holds this came into being; a copy came later. None where the file
+    /// system does not say, and in files of before this was written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    born: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -98,12 +106,16 @@ impl Guard {
                     mode: None,
                     cluster: None,
                     scopes: BTreeMap::new(),
+                    born: None,
                 }
             }
             Err(e) => return Err(Problem::new(Exit::Config, &doing, e)),
         };
+        let born = std::fs::metadata(&path).ok().and_then(|file| birth(&file));
+        let copied = born.filter(|born| content.born.is_some_and(|written| written != *born));
         Ok(Self(Arc::new(Inner {
             path,
+            copied,
             content: Mutex::new(content),
             writing: Mutex::new(()),
             _lock: lock,
@@ -115,6 +127,23 @@ impl Guard {
             .content
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When the file that was found came to its place, if it is a copy: a backup, another disk.
+    pub fn copied(&self) -> Option<Timestamp> {
+        self.0.copied
+    }
+
+    /// Why a node that has nothing but this copy must not start from it.
+    pub fn refuse_copy(&self, made: Timestamp) -> Problem {
+        Problem::new(
+            Exit::Config,
+            format!("opening {}", self.0.path.display()),
+            format!("it is a copy, made at {made}: if it is older than the last nonce that was handed out, nonces would be used twice"),
+        )
+        .next(format!(
+            "take a new node name (SERVICE_NAME) and an empty state directory; only if no newer one exists (the disk was changed), start once with SERVICE_NONCE_ACCEPT_COPY={made}"
+        ))
     }
 
     pub fn mode(&self) -> Option<Mode> {
@@ -179,8 +208,11 @@ impl Guard {
             .writing
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let text = serde_json::to_vec_pretty(&*self.content())?;
-        crate::durable::write(&self.0.path, &text)
+        crate::durable::write_born(&self.0.path, |born| {
+            let mut content = self.content();
+            content.born = born;
+            Ok(serde_json::to_vec_pretty(&*content)?)
+        })
     }
 }
 

@@ -1,13 +1,14 @@
 //! Watermark rows in Postgres. A row and not a sequence: sequence values can be handed out again
 //! after a crash or a failover.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use sqlx::Row as _;
 
-use super::{LIMIT, NonceError, STORE};
+use super::{Jump, LIMIT, NonceError, STORE};
 use crate::contract::Watermark;
-use crate::pg::{self, Database};
+use crate::pg::{self, Database, literal, replicated};
 use crate::runtime::{Unavailable, bounded};
 
 pub(super) struct PostgresRows {
@@ -27,6 +28,23 @@ pub(super) struct Seen {
     pub tops: Vec<(String, i64)>,
     /// System identifier and timeline; none where the role may not read them.
     pub cluster: Option<String>,
+}
+
+impl Seen {
+    /// Logs the scopes of which Postgres has forgotten what the guard file remembers: commits were
+    /// lost in a failover, or a backup was restored.
+    pub fn tell_what_is_behind(&self, remembered: &BTreeMap<String, i64>) {
+        for (scope, high) in &self.tops {
+            if let Some(known) = remembered.get(scope).filter(|known| *known > high) {
+                tracing::warn!(
+                    event = "nonce_watermark_behind",
+                    scope,
+                    postgres = high,
+                    guard_file = known,
+                );
+            }
+        }
+    }
 }
 
 impl PostgresRows {
@@ -71,33 +89,45 @@ impl PostgresRows {
 
     /// Reserves `size` nonces above both the row and `known`, and returns the new top once its
     /// transaction has committed. Any error, a time-out of the commit above all, means burnt.
-    pub async fn reserve(&self, scope: &str, known: i64, size: i64) -> Result<i64, NonceError> {
-        let reserve = async {
-            let mut tx = self.db.begin().await?;
-            pg::query("SET LOCAL synchronous_commit = on")
-                .execute(&mut *tx)
-                .await?;
-            let top: Option<i64> = pg::query_scalar(
-                "INSERT INTO security.nonce_watermarks AS w \
-                        (node_name, nonce_scope, reserved_high, window_size, updated_at) \
-                 VALUES ($1, $2, $3 + $4, $4, clock_timestamp()) \
-                 ON CONFLICT (node_name, nonce_scope) DO UPDATE \
-                    SET reserved_high = GREATEST(w.reserved_high, $3) + $4, \
-                        window_size = $4, updated_at = clock_timestamp() \
-                  WHERE GREATEST(w.reserved_high, $3) <= $5 - $4 \
-                 RETURNING reserved_high",
-            )
-            .bind(&self.node)
-            .bind(scope)
-            .bind(known)
-            .bind(size)
-            .bind(LIMIT)
-            .fetch_optional(&mut *tx)
-            .await?;
-            tx.commit().await?;
-            Ok(top)
+    pub async fn reserve(
+        &self,
+        scope: &str,
+        known: i64,
+        size: i64,
+        max_jump: i64,
+    ) -> Result<i64, NonceError> {
+        let (node, name) = (literal(&self.node), literal(scope));
+        let credible = known.saturating_add(max_jump);
+        // `known + size` is at most LIMIT: the caller has looked.
+        let reserve = pg::simple(format!(
+            "WITH durable AS (SELECT set_config('synchronous_commit', 'on', true)) \
+             INSERT INTO security.nonce_watermarks AS w \
+                    (node_name, nonce_scope, reserved_high, window_size, updated_at) \
+             SELECT {node}, {name}, {known} + {size}::bigint, {size}, clock_timestamp() FROM durable \
+             ON CONFLICT (node_name, nonce_scope) DO UPDATE \
+                SET reserved_high = GREATEST(w.reserved_high, {known}) + {size}, \
+                    window_size = {size}, updated_at = clock_timestamp() \
+              WHERE w.reserved_high <= {credible} AND w.reserved_high <= {LIMIT} - {size} \
+             RETURNING reserved_high"
+        ));
+        let top = async {
+            let row = replicated(reserve.fetch_optional(self.db.pool())).await?;
+            row.map(|row| row.try_get(0)).transpose()
         };
-        bounded(STORE, reserve).await?.ok_or(NonceError::Exhausted)
+        if let Some(top) = bounded(STORE, top).await? {
+            return Ok(top);
+        }
+        let mut rows = self.look().await?.tops.into_iter();
+        match rows.find(|(of, high)| of == scope && *high > credible) {
+            Some((scope, said)) => Err(Jump {
+                scope,
+                said,
+                known,
+                most: max_jump,
+            }
+            .into()),
+            None => Err(NonceError::Exhausted),
+        }
     }
 
     /// Raises one row to at least what is given; true when it rose.
@@ -118,7 +148,7 @@ impl PostgresRows {
         let raise = async {
             let mut tx = self.db.begin().await?;
             let done = raise.execute(&mut *tx).await?;
-            tx.commit().await?;
+            replicated(tx.commit()).await?;
             Ok(done)
         };
         let done = bounded(STORE, raise).await?;
