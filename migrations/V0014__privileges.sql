@@ -47,6 +47,8 @@ BEGIN
         GRANT SELECT (key_id, version, kid, state, is_current, valid_from, valid_until, published_at,
                       algorithm, kek_id, created_at)
             ON security.signing_key_versions TO security_auditor;
+        GRANT SELECT (kek_id, created_at, first_used_at, last_used_at, retired_at)
+            ON security.key_encryption_keys TO security_auditor;
     END IF;
 
     IF NOT has_owner THEN

@@ -150,3 +150,16 @@ pub fn others_can_read(path: &Path) -> io::Result<bool> {
 pub fn others_can_read(path: &Path) -> io::Result<bool> {
     std::fs::metadata(path).map(|_| false)
 }
+
+/// Whether everybody on the machine can read `path`, beside its owner and its group. Where modes
+/// are unknown: no.
+#[cfg(unix)]
+pub fn everybody_can_read(path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(std::fs::metadata(path)?.permissions().mode() & 0o007 != 0)
+}
+
+#[cfg(not(unix))]
+pub fn everybody_can_read(path: &Path) -> io::Result<bool> {
+    std::fs::metadata(path).map(|_| false)
+}

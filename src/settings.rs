@@ -124,7 +124,7 @@ impl Default for JournalConfig {
 pub struct KeysConfig {
     /// The logical key that signs access tokens.
     pub key_id: String,
-    /// `EdDSA` (Ed25519) or `ES256`.
+    /// `EdDSA` (Ed25519), `ES256` or `RS256`.
     pub algorithm: crate::keys::Algorithm,
     /// How long verifiers may keep a key set in their caches.
     #[serde(deserialize_with = "duration")]
@@ -171,6 +171,8 @@ pub struct Environment {
     pub kek_file: Option<PathBuf>,
     /// Command that prints the key-encryption key (a KMS, a vault), as an argument vector.
     pub kek_command: Option<Vec<String>>,
+    /// Name of a file in systemd's `$CREDENTIALS_DIRECTORY` that holds the key-encryption key.
+    pub kek_credential: Option<String>,
     /// File with the bearer token for the service's carry-over endpoints.
     pub admin_token_file: Option<PathBuf>,
     /// The Prometheus server that knows the targets; without it dbctl scrapes them itself.

@@ -19,6 +19,9 @@ use super::Algorithm;
 use crate::error::{Doing, Exit, Problem, Result};
 use crate::settings::Environment;
 
+/// What a sentinel says. Whoever opens it holds the key that it is named after.
+const SENTINEL: &[u8] = b"dbctl key-encryption key sentinel";
+
 /// How long a command may take to print the key (a vault over the network).
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -48,21 +51,26 @@ pub(super) struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// The associated data: a tag for the scheme, then each field with its length.
     fn associated(&self) -> Vec<u8> {
         let version = self.version.to_be_bytes();
-        let mut data = b"dbctl/signing-key/v1".to_vec();
-        for field in [
+        let fields = [
             self.key_id.as_bytes(),
             &version,
             self.algorithm.as_str().as_bytes(),
             self.kid.as_bytes(),
-        ] {
-            data.extend((field.len() as u64).to_be_bytes());
-            data.extend(field);
-        }
-        data
+        ];
+        associated(b"dbctl/signing-key/v1", &fields)
     }
+}
+
+/// Associated data: a tag for the scheme, then each field with its length.
+fn associated(tag: &[u8], fields: &[&[u8]]) -> Vec<u8> {
+    let mut data = tag.to_vec();
+    for field in fields {
+        data.extend((field.len() as u64).to_be_bytes());
+        data.extend(*field);
+    }
+    data
 }
 
 impl Kek {
@@ -71,6 +79,36 @@ impl Kek {
     pub fn from_file(path: &Path) -> Result<Self> {
         let line = crate::pg::read_secret_line(path, "the key-encryption key")?;
         Self::parse(&line, path.display().to_string())
+    }
+
+    /// Reads the key from a file of systemd's credentials (`LoadCredential=`, `SetCredential=`):
+    /// `name` in the folder that `$CREDENTIALS_DIRECTORY` names. systemd keeps that folder closed
+    /// to others; a file in it that everybody could read is refused all the same.
+    pub fn from_credential(name: &str) -> Result<Self> {
+        let doing = format!("reading the credential {}", name.escape_debug());
+        let wrong = |why: &str, next: &str| Problem::new(Exit::Config, &doing, why).next(next);
+        let mut parts = Path::new(name).components();
+        let plain = matches!(parts.next(), Some(std::path::Component::Normal(_)));
+        if !plain || parts.next().is_some() {
+            return Err(wrong(
+                "it is not the bare name of a file",
+                "name it as in LoadCredential=NAME:PATH",
+            ));
+        }
+        let Some(dir) = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|dir| !dir.is_empty())
+        else {
+            return Err(wrong(
+                "CREDENTIALS_DIRECTORY is not set",
+                "systemd sets it for a unit with LoadCredential= (systemd-run -p LoadCredential=NAME:PATH); elsewhere use kek_file",
+            ));
+        };
+        let path = Path::new(&dir).join(name);
+        if crate::durable::everybody_can_read(&path).doing(Exit::Config, &doing)? {
+            return Err(wrong("everybody can read the file", "let systemd place it"));
+        }
+        let text = Zeroizing::new(std::fs::read_to_string(&path).doing(Exit::Config, &doing)?);
+        let line = text.lines().next().unwrap_or_default().trim_end();
+        Self::parse(&SecretString::from(line), format!("the credential {name}"))
     }
 
     /// Takes the key from the output of a program (a KMS, a vault). Its stderr stays visible.
@@ -108,17 +146,25 @@ impl Kek {
         )
     }
 
-    /// The key of an environment: `kek_file`, else `kek_command`.
+    /// The key of an environment: `kek_file`, `kek_command` or `kek_credential`, of which there
+    /// is one.
     pub async fn of_environment(env: &Environment) -> Result<Self> {
-        match (&env.kek_file, &env.kek_command) {
-            (Some(file), _) => Self::from_file(file),
-            (None, Some(argv)) => Self::from_command(argv).await,
-            (None, None) => Err(Problem::new(
-                Exit::Config,
-                "looking for the key-encryption key",
-                format!("environment {} names none", env.name),
-            )
-            .next("set kek_file or kek_command; `dbctl keys new-kek FILE` makes a new one")),
+        match (&env.kek_file, &env.kek_command, &env.kek_credential) {
+            (Some(file), None, None) => Self::from_file(file),
+            (None, Some(argv), None) => Self::from_command(argv).await,
+            (None, None, Some(name)) => Self::from_credential(name),
+            (file, command, credential) => {
+                let none = file.is_none() && command.is_none() && credential.is_none();
+                let why = match none {
+                    true => format!("environment {} names none", env.name),
+                    false => format!("environment {} names more than one", env.name),
+                };
+                Err(
+                    Problem::new(Exit::Config, "looking for the key-encryption key", why).next(
+                        "set one of kek_file, kek_command and kek_credential; `dbctl keys new-kek FILE` makes a new key",
+                    ),
+                )
+            }
         }
     }
 
@@ -138,10 +184,25 @@ impl Kek {
         if bytes.len() != 32 {
             return Err(bad(&format!("it has {} bytes instead of 32", bytes.len())));
         }
-        let key = RandomizedNonceKey::new(&AES_256_GCM, &bytes)
-            .map_err(|_| bad("the cipher does not take it"))?;
-        let id = derived_id(&bytes);
-        Ok(Self { key, id, origin })
+        Self::from_bytes(&bytes, origin)
+    }
+
+    /// From the 32 bytes themselves; `origin` says where they came from, for messages.
+    pub fn from_bytes(bytes: &[u8], origin: impl Into<String>) -> Result<Self> {
+        let key = RandomizedNonceKey::new(&AES_256_GCM, bytes).doing(
+            Exit::Config,
+            "taking a key-encryption key (AES-256 wants 32 bytes)",
+        )?;
+        Ok(Self {
+            key,
+            id: derived_id(bytes),
+            origin: origin.into(),
+        })
+    }
+
+    /// Where it came from, for messages: a file, a command, a credential.
+    pub fn origin(&self) -> &str {
+        &self.origin
     }
 
     /// `kek-` and 16 hexadecimal digits, derived from the key: it tells which key sealed a row
@@ -151,18 +212,54 @@ impl Kek {
     }
 
     pub(super) fn seal(&self, row: Row<'_>, private: &[u8]) -> Result<Sealed> {
+        self.seal_bytes(row.associated(), private, "sealing a private key")
+    }
+
+    fn seal_bytes(&self, associated: Vec<u8>, plain: &[u8], doing: &str) -> Result<Sealed> {
         // With room for the tag: growing would leave a copy of the plain bytes behind.
-        let mut buffer = Vec::with_capacity(private.len() + AES_256_GCM.tag_len());
-        buffer.extend_from_slice(private);
+        let mut buffer = Vec::with_capacity(plain.len() + AES_256_GCM.tag_len());
+        buffer.extend_from_slice(plain);
         let nonce = self
             .key
-            .seal_in_place_append_tag(Aad::from(row.associated()), &mut buffer)
-            .doing(Exit::Failed, "sealing a private key")?;
+            .seal_in_place_append_tag(Aad::from(associated), &mut buffer)
+            .doing(Exit::Failed, doing)?;
         Ok(Sealed {
             ciphertext: buffer,
             nonce: nonce.as_ref().to_vec(),
             kek_id: self.id.clone(),
         })
+    }
+
+    /// The plain bytes, if this key sealed exactly them (ciphertext and tag) with this nonce (12
+    /// bytes) and this associated data. Nothing of a forgery is shown.
+    pub fn open_bytes(
+        &self,
+        associated: &[u8],
+        nonce: &[u8],
+        ciphertext: &[u8],
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let mut buffer = Zeroizing::new(ciphertext.to_vec());
+        let length = self
+            .key
+            .open_in_place(nonce, Aad::from(associated), &mut buffer)
+            .ok()?
+            .len();
+        buffer.truncate(length);
+        Some(buffer)
+    }
+
+    /// A constant sealed with this key and bound to its name: what the register keeps of it.
+    pub(super) fn sentinel(&self) -> Result<Sealed> {
+        let bound = associated(b"dbctl/kek-sentinel/v1", &[self.id.as_bytes()]);
+        self.seal_bytes(bound, SENTINEL, "sealing a sentinel")
+    }
+
+    /// Whether `sealed` is a sentinel of this very key.
+    pub(super) fn opens_sentinel(&self, nonce: &[u8], ciphertext: &[u8]) -> bool {
+        let bound = associated(b"dbctl/kek-sentinel/v1", &[self.id.as_bytes()]);
+        self.open_bytes(&bound, nonce, ciphertext)
+            .is_some_and(|plain| plain.as_slice() == SENTINEL)
     }
 
     /// Opens what [`Kek::seal`] made for the same row.
@@ -188,17 +285,10 @@ impl Kek {
                     self.id
                 ),
             )
-            .next("restore this row from a backup, or seed a new version")
+            .next("restore this row from a backup, or make a new version: `dbctl keys rotate`")
         };
-        let nonce = Nonce::try_assume_unique_for_key(&sealed.nonce).map_err(|_| damaged())?;
-        let mut buffer = Zeroizing::new(sealed.ciphertext.clone());
-        let length = self
-            .key
-            .open_in_place(nonce, Aad::from(row.associated()), &mut buffer)
-            .map_err(|_| damaged())?
-            .len();
-        buffer.truncate(length);
-        Ok(buffer)
+        self.open_bytes(&row.associated(), &sealed.nonce, &sealed.ciphertext)
+            .ok_or_else(damaged)
     }
 }
 

@@ -1,23 +1,33 @@
-//! Key lifecycle: seed, list, seal, export as JWKS.
+//! Key lifecycle: seed, import, list, seal, export; tokens.
 //!
 //! A *key* is a name (`access-tokens`); what signs and verifies is one of its *versions*, known
 //! to verifiers by its `kid`. Private halves rest in Postgres only sealed ([`Kek`]), and are
 //! checked against their public halves each time they are opened.
 
+mod import;
 mod kek;
+mod material;
 mod pair;
 mod public;
+mod registry;
+mod sealed;
 mod store;
+mod token;
 
 use std::fmt;
 use std::str::FromStr;
 
+pub use import::{Imported, import};
 pub use kek::{Kek, Sealed, new_kek_file};
+pub use material::{MAX_FILE_BYTES, Material, OtherKid, read_keys};
 pub use pair::SigningKey;
 pub use public::{VerifyingKey, jwks, read_jwks, thumbprint};
+pub use registry::{Dropped, KekEntry, drop_kek, keks};
+pub use sealed::{SealedKey, export_sealed};
 pub use store::{
     KeyState, KeyVersion, Seeded, StoredVersion, import_public, list, load, public_keys, seed,
 };
+pub use token::{Claims, MAX_TOKEN_BYTES, Rules, Token, TokenError};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +40,9 @@ pub enum Algorithm {
     /// ECDSA on P-256 with SHA-256.
     #[serde(rename = "ES256")]
     Es256,
+    /// RSASSA-PKCS1-v1_5 with SHA-256, for verifiers that know nothing else.
+    #[serde(rename = "RS256")]
+    Rs256,
 }
 
 impl fmt::Display for Algorithm {
@@ -39,21 +52,14 @@ impl fmt::Display for Algorithm {
 }
 
 impl Algorithm {
-    pub const ALL: [Algorithm; 2] = [Algorithm::EdDsa, Algorithm::Es256];
+    pub const ALL: [Algorithm; 3] = [Algorithm::EdDsa, Algorithm::Es256, Algorithm::Rs256];
 
     /// The JWS name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Algorithm::EdDsa => "EdDSA",
             Algorithm::Es256 => "ES256",
-        }
-    }
-
-    /// The same algorithm in the words of the JWT library.
-    pub const fn jws(self) -> jsonwebtoken::Algorithm {
-        match self {
-            Algorithm::EdDsa => jsonwebtoken::Algorithm::EdDSA,
-            Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
+            Algorithm::Rs256 => "RS256",
         }
     }
 }
@@ -67,7 +73,7 @@ impl FromStr for Algorithm {
             .find(|a| a.as_str() == name)
             .ok_or_else(|| {
                 format!(
-                    "`{}` is not a signature algorithm: EdDSA or ES256",
+                    "`{}` is not a signature algorithm: EdDSA, ES256 or RS256",
                     name.escape_debug()
                 )
             })

@@ -1,62 +1,70 @@
-//! Public halves: JWK in and out (RFC 7517, RFC 8037), thumbprints (RFC 7638).
+//! Public halves: JWK (RFC 7517, RFC 8037) and SPKI (RFC 5280) in and out, thumbprints (RFC 7638).
 
 use std::path::Path;
 
+use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, VerificationAlgorithm,
+    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+    RsaPublicKeyComponents, VerificationAlgorithm,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
-use jsonwebtoken::{DecodingKey, Validation};
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::Algorithm;
 use crate::contract::PublicKey;
 use crate::error::{Doing as _, Exit, Problem, Result};
 
-/// A key that verifies signatures of exactly one algorithm.
+/// The members of a JWK that hold a private or a symmetric key (RFC 7518, section 6).
+pub(super) const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+/// What stands before the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410).
+const SPKI_OF_ED25519: [u8; 12] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
+
+/// The same before the uncompressed point of a P-256 key (RFC 5480).
+const SPKI_OF_P256: [u8; 26] = [
+    0x30, 0x59, 0x30, 0x13, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 8, 0x2a, 0x86, 0x48, 0xce,
+    0x3d, 3, 1, 7, 3, 0x42, 0,
+];
+
+/// A key that verifies signatures of exactly one algorithm. It is parsed once, not with each
+/// signature: half of the work of an RS256 verification would else be reading the key.
 #[derive(Clone)]
 pub struct VerifyingKey {
     kid: String,
     algorithm: Algorithm,
     jwk: Value,
-    decoding: DecodingKey,
+    parsed: ParsedPublicKey,
 }
 
 impl VerifyingKey {
-    /// From the raw public key: 32 bytes for Ed25519, the uncompressed point (65 bytes) for P-256.
+    /// From the raw public key: 32 bytes for Ed25519, the uncompressed point (65 bytes) for
+    /// P-256, the RSAPublicKey of RFC 8017 (DER) for RSA, which has 2048 to 8192 bits.
     pub fn from_raw(algorithm: Algorithm, raw: &[u8]) -> Result<Self> {
-        let bad = || {
-            Problem::new(
-                Exit::Config,
-                "reading a public key",
-                format!("it is not a valid {algorithm} key"),
-            )
-        };
+        let bad = || reading(format!("it is not a valid {algorithm} key"));
         let check: &'static dyn VerificationAlgorithm = match algorithm {
             Algorithm::EdDsa => &ED25519,
             Algorithm::Es256 => &ECDSA_P256_SHA256_FIXED,
+            Algorithm::Rs256 => &RSA_PKCS1_2048_8192_SHA256,
         };
-        let canonical = match algorithm {
-            Algorithm::EdDsa => raw.len() == 32,
-            Algorithm::Es256 => raw.len() == 65 && raw[0] == 4,
-        };
-        if !canonical || ParsedPublicKey::new(check, raw).is_err() {
-            return Err(bad());
-        }
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        let (mut jwk, decoding) = match algorithm {
-            Algorithm::EdDsa => (
-                json!({"kty": "OKP", "crv": "Ed25519", "x": encode(raw)}),
-                DecodingKey::from_ed_der(raw),
-            ),
-            Algorithm::Es256 => (
-                json!({"kty": "EC", "crv": "P-256", "x": encode(&raw[1..33]), "y": encode(&raw[33..])}),
-                DecodingKey::from_ec_der(raw),
-            ),
+        let mut jwk = match algorithm {
+            Algorithm::EdDsa if raw.len() == 32 => {
+                json!({"kty": "OKP", "crv": "Ed25519", "x": encode(raw)})
+            }
+            Algorithm::Es256 if raw.len() == 65 && raw[0] == 4 => {
+                json!({"kty": "EC", "crv": "P-256", "x": encode(&raw[1..33]), "y": encode(&raw[33..])})
+            }
+            Algorithm::Rs256 => {
+                let (n, e) = rsa_components(raw).ok_or_else(bad)?;
+                long_enough(&n)?;
+                json!({"kty": "RSA", "n": encode(&n), "e": encode(&e)})
+            }
+            Algorithm::EdDsa | Algorithm::Es256 => return Err(bad()),
         };
+        let parsed = ParsedPublicKey::new(check, raw).map_err(|_| bad())?;
         let kid = thumbprint(&jwk)?;
         jwk["kid"] = json!(kid);
         jwk["alg"] = json!(algorithm.as_str());
@@ -65,50 +73,131 @@ impl VerifyingKey {
             kid,
             algorithm,
             jwk,
-            decoding,
+            parsed,
         })
     }
 
-    /// From a public JWK. Its `kid`, if it has one, must be its thumbprint; its `alg` must fit
-    /// the key; a private JWK is refused.
+    /// From a public JWK. Its `kid`, if it has one, must be its thumbprint; its `alg`, `use` and
+    /// `key_ops` must fit; a private JWK is refused.
     pub fn from_jwk(jwk: &Value) -> Result<Self> {
-        let bad = |why: &str| Problem::new(Exit::Config, "reading a public key", why);
-        let text = |name: &str| jwk.get(name).and_then(Value::as_str);
-        if jwk.get("d").is_some() {
-            return Err(bad("the JWK holds a private key").next("export the public half only"));
+        if PRIVATE_MEMBERS.iter().any(|name| jwk.get(name).is_some()) {
+            return Err(reading("the JWK holds a private key").next("export the public half only"));
         }
-        let part = |name: &str| {
-            text(name)
-                .and_then(|t| URL_SAFE_NO_PAD.decode(t).ok())
-                .filter(|bytes| bytes.len() == 32)
-                .ok_or_else(|| bad("a coordinate of the JWK is not 32 bytes of base64url"))
-        };
-        let key = match (text("kty"), text("crv")) {
-            (Some("OKP"), Some("Ed25519")) => Self::from_raw(Algorithm::EdDsa, &part("x")?)?,
-            (Some("EC"), Some("P-256")) => {
-                let point = [&[4][..], &part("x")?, &part("y")?].concat();
-                Self::from_raw(Algorithm::Es256, &point)?
-            }
-            (_, _) => return Err(bad("the JWK is neither Ed25519 nor P-256")),
-        };
-        if text("kid").is_some_and(|kid| kid != key.kid) {
-            return Err(bad("the JWK's kid is not its RFC 7638 thumbprint"));
-        }
-        if text("alg").is_some_and(|alg| alg != key.algorithm.as_str()) {
-            return Err(bad("the JWK's alg does not fit the key"));
+        let key = Self::from_members(jwk)?;
+        if jwk.get("kid").is_some_and(|kid| *kid != json!(key.kid)) {
+            return Err(reading("the JWK's kid is not its RFC 7638 thumbprint"));
         }
         Ok(key)
+    }
+
+    /// From the public members of a JWK, whatever else is in it but for its `kid`.
+    pub(super) fn from_members(jwk: &Value) -> Result<Self> {
+        let text = |name: &str| jwk.get(name).and_then(Value::as_str);
+        let bytes = |name: &str| text(name).and_then(|t| URL_SAFE_NO_PAD.decode(t).ok());
+        let coordinate = |name: &str| {
+            bytes(name)
+                .filter(|bytes| bytes.len() == 32)
+                .ok_or_else(|| reading("a coordinate of the JWK is not 32 bytes of base64url"))
+        };
+        let key = match (text("kty"), text("crv")) {
+            (Some("OKP"), Some("Ed25519")) => Self::from_raw(Algorithm::EdDsa, &coordinate("x")?)?,
+            (Some("EC"), Some("P-256")) => {
+                let point = [&[4][..], &coordinate("x")?, &coordinate("y")?].concat();
+                Self::from_raw(Algorithm::Es256, &point)?
+            }
+            (Some("RSA"), None) => {
+                // RFC 7518, section 6.3.1: base64url of the number without leading zero bytes,
+                // or one key would have several thumbprints.
+                let number = |name: &str| {
+                    bytes(name)
+                        .filter(|bytes| bytes.first().is_some_and(|first| *first != 0))
+                        .ok_or_else(|| {
+                            reading(format!(
+                                "`{name}` of the JWK is not base64url of a number without leading zeros"
+                            ))
+                        })
+                };
+                Self::from_modulus(&number("n")?, &number("e")?)?
+            }
+            (_, _) => return Err(reading("the JWK is neither Ed25519, P-256 nor RSA")),
+        };
+        if jwk
+            .get("alg")
+            .is_some_and(|alg| *alg != json!(key.algorithm.as_str()))
+        {
+            return Err(reading("the JWK's alg does not fit the key"));
+        }
+        if jwk
+            .get("use")
+            .is_some_and(|for_what| *for_what != json!("sig"))
+        {
+            return Err(reading("the JWK's `use` is not `sig`"));
+        }
+        let can = |ops: &Value| {
+            let named = |op: &Value| *op == json!("verify") || *op == json!("sign");
+            ops.as_array().is_some_and(|ops| ops.iter().any(named))
+        };
+        if jwk.get("key_ops").is_some_and(|ops| !can(ops)) {
+            return Err(reading(
+                "the JWK's `key_ops` has neither `sign` nor `verify`",
+            ));
+        }
+        Ok(key)
+    }
+
+    /// From an RSA key's modulus and exponent, big-endian without leading zeros.
+    fn from_modulus(n: &[u8], e: &[u8]) -> Result<Self> {
+        long_enough(n)?;
+        let components = RsaPublicKeyComponents { n, e };
+        let spki = components
+            .as_der()
+            .map_err(|_| reading("it is not a valid RS256 key"))?;
+        Self::from_spki(spki.as_ref()).map_err(|_| reading("it is not a valid RS256 key"))
+    }
+
+    /// From a SubjectPublicKeyInfo (RFC 5280), the content of a PEM `PUBLIC KEY`, in its one DER
+    /// form; also from an RSAPublicKey (RFC 8017), the content of `RSA PUBLIC KEY`.
+    pub fn from_spki(der: &[u8]) -> Result<Self> {
+        if let Some(raw) = der.strip_prefix(&SPKI_OF_ED25519) {
+            return Self::from_raw(Algorithm::EdDsa, raw);
+        }
+        if let Some(raw) = der.strip_prefix(&SPKI_OF_P256) {
+            return Self::from_raw(Algorithm::Es256, raw);
+        }
+        let Ok(rsa) = rsa::PublicKey::from_der(der) else {
+            return Err(reading(
+                "it is not an Ed25519, P-256 (uncompressed point) or RSA key of 2048 to 8192 bits",
+            ));
+        };
+        let key = Self::from_raw(Algorithm::Rs256, rsa.as_ref())?;
+        match der == rsa.as_ref() || der == key.spki()? {
+            true => Ok(key),
+            false => Err(reading("the RSA key is not in DER form")),
+        }
+    }
+
+    /// The SubjectPublicKeyInfo (DER), which every other tool reads.
+    pub fn spki(&self) -> Result<Vec<u8>> {
+        let der = self
+            .parsed
+            .as_der()
+            .doing(Exit::Failed, "writing a public key")?;
+        Ok(der.as_ref().to_vec())
+    }
+
+    /// The PEM text of the public key (`BEGIN PUBLIC KEY`).
+    pub fn to_pem(&self) -> Result<String> {
+        Ok(pem::encode_config(
+            &pem::Pem::new("PUBLIC KEY", self.spki()?),
+            pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF),
+        ))
     }
 
     /// From the contract's form; kid and algorithm must be those of the JWK.
     pub fn from_contract(key: &PublicKey) -> Result<Self> {
         let parsed = Self::from_jwk(&key.jwk)?;
         if parsed.kid != key.kid || parsed.algorithm != key.alg {
-            return Err(Problem::new(
-                Exit::Config,
-                "reading a public key",
-                "its kid or alg is not that of its JWK",
-            ));
+            return Err(reading("its kid or alg is not that of its JWK"));
         }
         Ok(parsed)
     }
@@ -136,21 +225,10 @@ impl VerifyingKey {
         &self.jwk
     }
 
-    /// Checks a token's signature with this key and this key's algorithm only, then its `exp`,
-    /// `iss` and `aud`, and reads its claims as `C`, whose types must fit exactly.
-    pub fn decode<C: DeserializeOwned>(
-        &self,
-        token: &str,
-        issuer: &str,
-        audience: &str,
-    ) -> Result<C, jsonwebtoken::errors::Error> {
-        let mut rules = Validation::new(self.algorithm.jws());
-        rules.leeway = 0;
-        rules.validate_nbf = true;
-        rules.set_issuer(&[issuer]);
-        rules.set_audience(&[audience]);
-        rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        Ok(jsonwebtoken::decode(token, &self.decoding, &rules)?.claims)
+    /// Whether this key signed `message`. The signature is in the form of JWS (RFC 7518, section
+    /// 3; RFC 8037): 64 bytes for EdDSA and ES256, as long as the modulus for RS256.
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.parsed.verify_sig(message, signature).is_ok()
     }
 }
 
@@ -168,14 +246,52 @@ impl PartialEq for VerifyingKey {
 
 impl Eq for VerifyingKey {}
 
-/// The RFC 7638 thumbprint (SHA-256, base64url) of a JWK of any type; members that do not
-/// identify the key make no difference.
+fn reading(why: impl std::fmt::Display) -> Problem {
+    Problem::new(Exit::Config, "reading a public key", why)
+}
+
+/// Modulus and exponent of an RSAPublicKey that is valid and in DER form.
+fn rsa_components(der: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let key = rsa::PublicKey::from_der(der)
+        .ok()
+        .filter(|key| key.as_ref() == der)?;
+    let bytes =
+        |number: aws_lc_rs::io::Positive<'_>| number.big_endian_without_leading_zero().to_vec();
+    Some((bytes(key.modulus()), bytes(key.exponent())))
+}
+
+/// RFC 7518, section 3.3: a key of 2048 bits or larger must be used.
+fn long_enough(modulus: &[u8]) -> Result<()> {
+    let unused = modulus.first().map_or(0, |first| first.leading_zeros());
+    match modulus.len() * 8 - unused as usize {
+        2048..=8192 => Ok(()),
+        bits => Err(reading(format!(
+            "the RSA key has {bits} bits: from 2048 to 8192 are taken"
+        ))),
+    }
+}
+
+/// The RFC 7638 thumbprint (SHA-256, base64url) of a public JWK; members that do not identify
+/// the key make no difference.
 pub fn thumbprint(jwk: &Value) -> Result<String> {
-    let bad = |e: &dyn std::fmt::Display| {
-        Problem::new(Exit::Config, "computing a key's thumbprint", e.to_string())
+    let bad = |why: String| Problem::new(Exit::Config, "computing a key's thumbprint", why);
+    // Section 3.2: the required members of each type, in lexicographic order.
+    let members: &[&str] = match jwk.get("kty").and_then(Value::as_str) {
+        Some("OKP") => &["crv", "kty", "x"],
+        Some("EC") => &["crv", "kty", "x", "y"],
+        Some("RSA") => &["e", "kty", "n"],
+        Some(_) | None => return Err(bad("`kty` is none of OKP, EC and RSA".into())),
     };
-    let jwk: Jwk = serde_json::from_value(jwk.clone()).map_err(|e| bad(&e))?;
-    jwk.thumbprint(ThumbprintHash::SHA256).map_err(|e| bad(&e))
+    let mut identity = serde_json::Map::new();
+    for name in members {
+        match jwk.get(name).and_then(Value::as_str) {
+            Some(value) => identity.insert((*name).to_owned(), json!(value)),
+            None => return Err(bad(format!("the JWK has no text called `{name}`"))),
+        };
+    }
+    // The map keeps the order in which it was filled, and writes no spaces.
+    let digest = Sha256::digest(Value::Object(identity).to_string());
+    Ok(URL_SAFE_NO_PAD.encode(digest))
 }
 
 /// A key set (RFC 7517, section 5).

@@ -11,6 +11,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
 use super::kek::Row;
+use super::registry::register;
 use super::{Algorithm, Kek, Sealed, SigningKey, VerifyingKey};
 use crate::contract::PublicKey;
 use crate::error::{Exit, Problem, Result};
@@ -182,29 +183,14 @@ pub async fn seed(
     let seeded = match stored.iter().find(|s| s.version.is_current) {
         Some(current) => {
             current.open(Some(kek))?;
+            register(&mut tx, kek).await?;
             Seeded::AlreadySeeded {
                 version: current.version.version,
                 kid: current.version.kid.clone(),
             }
         }
         None => {
-            let version = next_version(&mut tx, key_id).await.map_err(|e| fail(&e))?;
-            let row = Row {
-                key_id,
-                version,
-                algorithm,
-                kid: pair.public().kid(),
-            };
-            let sealed = kek.seal(row, pair.pkcs8())?;
-            insert(
-                &mut tx,
-                row,
-                pair.public(),
-                KeyState::Current,
-                Some(&sealed),
-            )
-            .await
-            .map_err(|e| fail(&e))?;
+            let version = insert_sealed(&mut tx, key_id, &pair, KeyState::Current, kek).await?;
             Seeded::Created {
                 version,
                 kid: pair.public().kid().to_owned(),
@@ -274,7 +260,7 @@ pub async fn public_keys(db: &Database) -> Result<Vec<PublicKey>> {
 }
 
 /// Makes the key's row and locks it, so that two writers take turns.
-async fn lock_key(
+pub(super) async fn lock_key(
     tx: &mut PgConnection,
     key_id: &str,
     algorithm: Algorithm,
@@ -295,7 +281,31 @@ async fn lock_key(
         .map(|_| ())
 }
 
-async fn next_version(tx: &mut PgConnection, key_id: &str) -> Result<i32, sqlx::Error> {
+/// Adds a version that can sign, its private half sealed with `kek`, and returns its number. The
+/// key's row must be locked.
+pub(super) async fn insert_sealed(
+    tx: &mut PgConnection,
+    key_id: &str,
+    pair: &SigningKey,
+    state: KeyState,
+    kek: &Kek,
+) -> Result<i32> {
+    let fail = |e: &sqlx::Error| problem(format!("adding a version of {key_id}"), e);
+    register(tx, kek).await?;
+    let row = Row {
+        key_id,
+        version: next_version(tx, key_id).await.map_err(|e| fail(&e))?,
+        algorithm: pair.public().algorithm(),
+        kid: pair.public().kid(),
+    };
+    let sealed = kek.seal(row, pair.pkcs8())?;
+    insert(tx, row, pair.public(), state, Some(&sealed))
+        .await
+        .map_err(|e| fail(&e))?;
+    Ok(row.version)
+}
+
+pub(super) async fn next_version(tx: &mut PgConnection, key_id: &str) -> Result<i32, sqlx::Error> {
     pg::query_scalar(
         "SELECT COALESCE(max(version), 0) + 1 FROM security.signing_key_versions WHERE key_id = $1",
     )
@@ -304,7 +314,7 @@ async fn next_version(tx: &mut PgConnection, key_id: &str) -> Result<i32, sqlx::
     .await
 }
 
-async fn insert(
+pub(super) async fn insert(
     tx: &mut PgConnection,
     row: Row<'_>,
     public: &VerifyingKey,
@@ -416,7 +426,7 @@ async fn load_on(connection: &mut PgConnection, key_id: &str) -> Result<Vec<Stor
 }
 
 /// Reads a row and checks that its kid and algorithm are those of its public key.
-fn version_of(row: &PgRow) -> Result<KeyVersion> {
+pub(super) fn version_of(row: &PgRow) -> Result<KeyVersion> {
     let fail = |e: sqlx::Error| problem("reading a signing key", &e);
     let key_id: String = row.try_get("key_id").map_err(fail)?;
     let version: i32 = row.try_get("version").map_err(fail)?;

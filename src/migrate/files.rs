@@ -26,6 +26,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     built_in!("V0007__events.sql"),
     built_in!("V0008__request_trace.sql"),
     built_in!("V0009__privileges.sql"),
+    built_in!("V0010__key_encryption_keys.sql"),
     built_in!("V0014__privileges.sql"),
 ];
 

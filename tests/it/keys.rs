@@ -104,8 +104,33 @@ fn a_public_key_is_taken_only_if_everything_about_it_fits() {
         refused(|k| k["d"] = json!("AAAA"), "private key");
         refused(|k| k["kid"] = json!("mine"), "thumbprint");
         refused(|k| k["alg"] = json!("HS256"), "alg does not fit");
-        refused(|k| k["x"] = json!("AAAA"), "32 bytes");
-        refused(|k| k["kty"] = json!("oct"), "neither Ed25519 nor P-256");
+        refused(
+            |k| k["kty"] = json!("oct"),
+            "neither Ed25519, P-256 nor RSA",
+        );
+        refused(|k| k["use"] = json!("enc"), "`use` is not `sig`");
+        refused(|k| k["key_ops"] = json!(["wrapKey"]), "`key_ops`");
+        match algorithm {
+            Algorithm::EdDsa | Algorithm::Es256 => {
+                refused(|k| k["x"] = json!("AAAA"), "32 bytes");
+            }
+            Algorithm::Rs256 => {
+                // 1,024 bits; a leading zero byte, with which one key would have two thumbprints.
+                refused(
+                    |k| k["n"] = json!(URL_SAFE_NO_PAD.encode([0xc1; 128])),
+                    "1024 bits",
+                );
+                refused(|k| k["e"] = json!("AAEAAQ"), "without leading zeros");
+                refused(|k| k["e"] = json!("Ag"), "not a valid RS256 key");
+            }
+        }
+        let spki = key.public().spki().expect("DER");
+        assert_eq!(
+            VerifyingKey::from_spki(&spki).expect("a key"),
+            *key.public()
+        );
+        let longer = [&spki[..], &[0]].concat();
+        assert!(VerifyingKey::from_spki(&longer).is_err());
     }
     // Not on the curve.
     let mut off = SigningKey::generate(Algorithm::Es256)
@@ -123,7 +148,7 @@ fn seeding_twice_changes_nothing() {
     let (dir, db) = (tempfile::tempdir().expect("a folder"), migrated());
     let dir = dir.path();
     new_kek(dir, "kek");
-    for algorithm in ["EdDSA", "ES256"] {
+    for algorithm in ["EdDSA", "ES256", "RS256"] {
         let args = ["--key-id", algorithm, "--algorithm", algorithm];
         let first = seed(dir, &db, &args);
         assert_eq!(first.code, 0, "{}", first.stderr);

@@ -477,3 +477,38 @@ fn two_databases_of_a_cluster_share_the_roles() {
         assert_eq!(apply_as(&db, "postgres").code, 0);
     }
 }
+
+#[test]
+fn a_key_encryption_key_that_seals_something_stays_and_a_dropped_one_seals_nothing() {
+    let server = Server::get();
+    let db = migrated(&server);
+    db.psql(KEY);
+    // Whoever writes a version registers its key-encryption key.
+    db.psql(&version("k", 1, "standby"));
+    let row = "SELECT kek_id, first_used_at IS NOT NULL, retired_at IS NULL \
+               FROM security.key_encryption_keys";
+    assert_eq!(db.psql(row), "kek-1|t|t");
+    let drop = "UPDATE security.key_encryption_keys SET retired_at = now() WHERE kek_id = 'kek-1'";
+    assert!(refused(&db, "postgres", drop).contains("still seals 1 versions"));
+    for sql in [
+        "DELETE FROM security.key_encryption_keys",
+        "TRUNCATE security.key_encryption_keys CASCADE",
+        "UPDATE security.key_encryption_keys SET kek_id = 'kek-2'",
+        "UPDATE security.key_encryption_keys SET sealed_sentinel = '\\x01'",
+    ] {
+        assert!(refused(&db, "postgres", sql).contains("23514"), "{sql}");
+    }
+    db.psql(
+        "UPDATE security.signing_key_versions SET kek_id = 'kek-2', sealed_private_key = '\\x02'",
+    );
+    db.psql(drop);
+    for sql in [
+        &*version("k", 2, "standby"),
+        "UPDATE security.signing_key_versions SET kek_id = 'kek-1'",
+        "UPDATE security.key_encryption_keys SET retired_at = NULL",
+    ] {
+        assert!(refused(&db, "postgres", sql).contains("23514"), "{sql}");
+    }
+    // What does not touch the sealed half needs nothing of it.
+    db.psql("UPDATE security.signing_key_versions SET state = 'current'");
+}

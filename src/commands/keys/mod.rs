@@ -8,7 +8,8 @@ mod seed;
 use clap::{Args, Subcommand};
 
 use super::Context;
-use crate::error::{Exit, Result};
+use crate::error::{Exit, Problem, Result};
+use crate::keys::Kek;
 use crate::pg::Database;
 use crate::settings::Environment;
 
@@ -50,4 +51,18 @@ async fn database(context: &Context) -> Result<(Option<&Environment>, Database)>
     let db = Database::resolve(settings, env, &|notice| context.ui.warn(notice))?;
     db.check().await?;
     Ok((env, db))
+}
+
+/// The key-encryption key: that of `--kek-file`, which was read already, else the environment's.
+async fn kek_of(from_flag: Option<Kek>, env: Option<&Environment>) -> Result<Kek> {
+    match (from_flag, env) {
+        (Some(kek), _) => Ok(kek),
+        (None, Some(env)) => Kek::of_environment(env).await,
+        (None, None) => Err(Problem::new(
+            Exit::Config,
+            "looking for the key-encryption key",
+            "neither --kek-file nor an environment with a key-encryption key was given",
+        )
+        .next("dbctl keys new-kek kek.b64, then --kek-file kek.b64")),
+    }
 }

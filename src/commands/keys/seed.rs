@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::database;
+use super::{database, kek_of};
 use crate::commands::Context;
-use crate::error::{Exit, Problem, Result};
+use crate::error::{Exit, Result};
 use crate::keys::{self, Algorithm, Kek, Seeded};
 use crate::ui::{Report, Screen};
 
@@ -18,7 +18,7 @@ pub struct SeedArgs {
     #[arg(long, value_name = "NAME")]
     key_id: Option<String>,
 
-    /// EdDSA or ES256; `keys.algorithm` of the settings without it
+    /// EdDSA, ES256 or RS256; `keys.algorithm` of the settings without it
     #[arg(long)]
     algorithm: Option<Algorithm>,
 
@@ -76,18 +76,7 @@ pub async fn run(args: SeedArgs, context: &Context) -> Result<Exit> {
     }
     let from_flag = args.kek_file.as_deref().map(Kek::from_file).transpose()?;
     let (env, db) = database(context).await?;
-    let kek = match (from_flag, env) {
-        (Some(kek), _) => kek,
-        (None, Some(env)) => Kek::of_environment(env).await?,
-        (None, None) => {
-            return Err(Problem::new(
-                Exit::Config,
-                "looking for the key-encryption key",
-                "neither --kek-file nor an environment with kek_file was given",
-            )
-            .next("dbctl keys new-kek kek.b64 && dbctl keys seed --kek-file kek.b64"));
-        }
-    };
+    let kek = kek_of(from_flag, env).await?;
     let (seeded, added) = keys::seed(&db, &key_id, algorithm, &kek, &trusted).await?;
     context.ui.report(&SeedReport {
         key_id,

@@ -9,12 +9,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::answer::{Body, Refusal, RequestId};
-use super::decide::{Claims, Found, Reason, authentic, decide};
+use super::decide::{Found, Reason, authentic, decide};
 use super::{App, Shared};
 use crate::contract::{
     IssueRequest, IssuedToken, RevokeSessionRequest, RevokeTokenRequest, RevokedSession,
     RevokedToken, VerifyRequest,
 };
+use crate::keys::Claims;
 use crate::runtime::decisions::{Decided, Happened};
 use crate::runtime::revocation::{By, Status};
 
@@ -64,6 +65,7 @@ pub(super) async fn issue(
         sid: body
             .session_id
             .unwrap_or_else(|| uuid::Uuid::now_v7().to_string()),
+        nbf: None,
     };
     let token = key
         .sign(&claims)

@@ -19,10 +19,12 @@ pub const NAMES: &[&str] = &[
     "SERVICE_ADMIN_TOKEN_FILE",
     "SERVICE_SIGNING_KEY_FILE",
     "SERVICE_KEK_FILE",
+    "SERVICE_KEK_CREDENTIAL",
     "SERVICE_KEY_ID",
     "SERVICE_ISSUER",
     "SERVICE_AUDIENCE",
     "SERVICE_TOKEN_LIFETIME",
+    "SERVICE_CLOCK_SKEW",
     "SERVICE_NONCE_WINDOW",
     "SERVICE_NONCE_MAX_JUMP",
     "SERVICE_NONCE_ACCEPT_COPY",
@@ -42,12 +44,16 @@ pub struct ServiceConfig {
     pub admin_token_file: Option<PathBuf>,
     /// PKCS#8 PEM; needed while keys are resolved in memory.
     pub signing_key_file: Option<PathBuf>,
-    /// Needed while keys are resolved in Postgres.
+    /// It, or a credential, is needed while keys are resolved in Postgres.
     pub kek_file: Option<PathBuf>,
+    /// Name of a file in systemd's `$CREDENTIALS_DIRECTORY` instead.
+    pub kek_credential: Option<String>,
     pub key_id: String,
     pub issuer: String,
     pub audience: String,
     pub token_lifetime: Duration,
+    /// How far the clock of another instance may be ahead: for `iat` and `nbf` of tokens.
+    pub clock_skew: Duration,
     /// Nonces per reservation.
     pub nonce_window: i64,
     /// How far a watermark may be above what this node remembers.
@@ -95,6 +101,7 @@ impl ServiceConfig {
         };
         let path = |name: &str| get(name).map(PathBuf::from);
         let lifetime = or("SERVICE_TOKEN_LIFETIME", "1h");
+        let skew = or("SERVICE_CLOCK_SKEW", "5m");
         Ok(Self {
             name: instance_name(need("SERVICE_NAME")?)?,
             listen: or("SERVICE_LISTEN", "127.0.0.1:8080"),
@@ -102,11 +109,13 @@ impl ServiceConfig {
             admin_token_file: path("SERVICE_ADMIN_TOKEN_FILE"),
             signing_key_file: path("SERVICE_SIGNING_KEY_FILE"),
             kek_file: path("SERVICE_KEK_FILE"),
+            kek_credential: get("SERVICE_KEK_CREDENTIAL").map(str::to_owned),
             key_id: or("SERVICE_KEY_ID", "access-tokens"),
             issuer: or("SERVICE_ISSUER", "https://auth.example"),
             audience: or("SERVICE_AUDIENCE", "api"),
             token_lifetime: parse_duration(&lifetime)
                 .map_err(|why| wrong("SERVICE_TOKEN_LIFETIME", &why))?,
+            clock_skew: parse_duration(&skew).map_err(|why| wrong("SERVICE_CLOCK_SKEW", &why))?,
             nonce_window: number("SERVICE_NONCE_WINDOW", 1000, MAX_WINDOW)?,
             nonce_max_jump: number("SERVICE_NONCE_MAX_JUMP", MAX_JUMP, LIMIT)?,
             nonce_accept_copy: get("SERVICE_NONCE_ACCEPT_COPY")

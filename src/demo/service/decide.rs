@@ -4,31 +4,12 @@
 //! wrong decides, and whatever cannot be found out denies.
 
 use jiff::Timestamp;
-use jsonwebtoken::errors::ErrorKind;
-use serde::{Deserialize, Serialize};
 
 use super::App;
 use crate::contract::Decision;
-use crate::runtime::CLOCK_SKEW;
+use crate::keys::{Claims, Rules, Token, TokenError};
 use crate::runtime::resolver::KeyError;
 use crate::runtime::revocation::Status;
-
-/// A token longer than this is not looked at.
-const MAX_TOKEN_BYTES: usize = 8 * 1024;
-
-/// The claims of an access token (RFC 7519); all of them are required, with these types.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Claims {
-    pub iss: String,
-    pub aud: String,
-    pub sub: String,
-    /// Seconds since 1970, as is `exp`.
-    pub iat: i64,
-    pub exp: i64,
-    pub jti: String,
-    /// The session.
-    pub sid: String,
-}
 
 /// Why a token is allowed or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -138,15 +119,8 @@ pub(super) async fn authentic(
     request_id: &str,
     found: &mut Found,
 ) -> Result<Claims, Reason> {
-    if token.len() > MAX_TOKEN_BYTES {
-        return Err(Reason::Malformed);
-    }
-    let header = jsonwebtoken::decode_header(token).map_err(|_| Reason::Malformed)?;
-    // RFC 7515, section 4.1.11: extensions that are critical and not understood are refused.
-    let (Some(kid), None) = (header.kid, header.crit) else {
-        return Err(Reason::Malformed);
-    };
-    let key = match app.keys.verifying(&kid).await {
+    let token = Token::parse(token)?;
+    let key = match app.keys.verifying(token.kid()).await {
         Ok(key) => key,
         Err(KeyError::Unknown) => return Err(Reason::UnknownKey),
         Err(KeyError::Unavailable(e)) => {
@@ -155,19 +129,21 @@ pub(super) async fn authentic(
             return Err(Reason::KeyLookupFailed);
         }
     };
-    found.kid = Some(kid);
-    let claims: Claims = key
-        .decode(token, &app.config.issuer, &app.config.audience)
-        .map_err(|e| match e.kind() {
-            ErrorKind::InvalidSignature => Reason::BadSignature,
-            ErrorKind::ExpiredSignature => Reason::Expired,
-            // Another algorithm than the key's, claims that are missing, of another type, or
-            // meant for somebody else.
-            _ => Reason::Malformed,
-        })?;
-    let from_the_future = claims.iat > Timestamp::now().as_second() + CLOCK_SKEW.as_secs() as i64;
-    if from_the_future || claims.jti.is_empty() || claims.sid.is_empty() {
-        return Err(Reason::Malformed);
+    found.kid = Some(token.kid().to_owned());
+    let rules = Rules {
+        issuer: &app.config.issuer,
+        audience: &app.config.audience,
+        clock_skew: app.config.clock_skew,
+    };
+    Ok(token.verify(&key, &rules, Timestamp::now())?)
+}
+
+impl From<TokenError> for Reason {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Malformed => Reason::Malformed,
+            TokenError::BadSignature => Reason::BadSignature,
+            TokenError::Expired => Reason::Expired,
+        }
     }
-    Ok(claims)
 }

@@ -317,11 +317,14 @@ impl Stores<'_> {
         let config = self.config;
         match self.postgres(config.modes.key_resolver) {
             Some(db) => {
-                let file = config.kek_file.as_ref();
-                let file = file.ok_or_else(|| missing("SERVICE_KEK_FILE", "Postgres"))?;
+                let kek = match (&config.kek_file, &config.kek_credential) {
+                    (Some(file), _) => Kek::from_file(file)?,
+                    (None, Some(name)) => Kek::from_credential(name)?,
+                    (None, None) => return Err(missing("SERVICE_KEK_FILE", "Postgres")),
+                };
                 let how = Loading {
                     key_id: &config.key_id,
-                    kek: Some(Kek::from_file(file)?),
+                    kek: Some(kek),
                     max_age: MAX_AGE,
                     fault: Some(self.faults.fault(faults::key_lookup)),
                 };
