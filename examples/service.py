@@ -16,6 +16,7 @@ from plumbing.borrowed import Postgres, Unavailable, signed_by
 from plumbing.stores import b64, now, stamp, unb64
 from plumbing.web import Refused, endpoint, serve
 
+ALGORITHMS = "EdDSA", "ES256", "RS256"
 CLAIMS = {"iss": str, "aud": str, "sub": str, "jti": str, "sid": str, "iat": int, "exp": int}
 
 
@@ -29,7 +30,8 @@ class Service:
         runtime, keys, revocations, nonces = (self.pg if mode == "postgres" else None for mode in modes.values())
         local = stores.LocalState(config["SERVICE_STATE_DIR"], self.name)  # first of all: it locks the folder
         carried = local.carried()
-        self.nonces = stores.Nonces(local, nonces, self.name, config["SERVICE_NONCE_WINDOW"], carried["watermarks"])
+        self.nonces = stores.Nonces(local, nonces, self.name, config["SERVICE_NONCE_WINDOW"],
+                                    config["SERVICE_NONCE_MAX_JUMP"], carried["watermarks"])
         self.revocations = stores.Revocations(local, revocations)
         self.keys = (stores.PostgresKeys(keys, config["SERVICE_KEY_ID"], config["SERVICE_KEK_FILE"]) if keys
                      else stores.LocalKeys(local, config["SERVICE_SIGNING_KEY_FILE"]))
@@ -50,19 +52,22 @@ class Service:
         try:
             head, payload, signature = token.split(".")
             header = json.loads(unb64(head))
-            kid, alg, plain = header["kid"], header["alg"], "crit" not in header and len(token) <= 8192
+            kid, alg = header["kid"], header["alg"]
+            plain = isinstance(kid, str) and alg in ALGORITHMS and "crit" not in header and len(token) <= 8192
             signature, claims = unb64(signature), json.loads(unb64(payload))
         except (AttributeError, KeyError, TypeError, ValueError):
             return None, None, "malformed"
-        key = self.keys.trusted(kid) if plain and isinstance(kid, str) else None
-        if not plain or not isinstance(kid, str) or key and alg != key["alg"]:
+        key = self.keys.trusted(kid) if plain else None
+        if not plain or key and alg != key["alg"]:
             return None, None, "malformed"
         if not key:
             return None, None, "unknown_key"
         if not signed_by(stores.public_of(key), signature, f"{head}.{payload}".encode()):
             return kid, None, "bad_signature"
-        wrong_type = not isinstance(claims, dict) or any(type(claims.get(c)) is not t for c, t in CLAIMS.items())
-        if wrong_type or not claims["jti"] or not claims["sid"] or claims["iat"] > time.time() + stores.SKEW_S \
+        right = isinstance(claims, dict) and type(claims.get("nbf", 0)) is int \
+            and all(type(claims.get(name)) is kind for name, kind in CLAIMS.items())
+        if not right or not claims["jti"] or not claims["sid"] \
+                or max(claims["iat"], claims.get("nbf", 0)) > time.time() + self.config["SERVICE_CLOCK_SKEW"] \
                 or claims["iss"] != self.config["SERVICE_ISSUER"] or claims["aud"] != self.config["SERVICE_AUDIENCE"]:
             return kid, None, "malformed"
         return kid, claims, None if time.time() < claims["exp"] else "expired"

@@ -90,7 +90,7 @@ class LocalState:
 
     def __init__(self, folder, node):
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        self.folder, self.path, self.held = folder, f"{folder}/state.json", open(f"{folder}/lock", "w")
+        self.folder, self.path, self.held = folder, f"{folder}/state.json", open(f"{folder}/lock", "a")
         try:
             fcntl.flock(self.held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -104,7 +104,8 @@ class LocalState:
         if self.all["node"] != node:
             raise SystemExit(f"{self.path} belongs to {self.all['node']}, not to {node}")
         self.save()
-        self.held.write("used\n")
+        self.held.truncate(0)
+        self.held.write("used")
         self.held.flush()
 
     def carried(self):
@@ -178,9 +179,10 @@ class Revocations:
 class Nonces:
     """Reserve durably, hand out afterwards. What was not cleanly acknowledged is burnt."""
 
-    def __init__(self, local, pg, node, window, carried):
+    def __init__(self, local, pg, node, window, max_jump, carried):
         self.local, self.pg, self.node, self.window, self.left = local, pg, node, window, {}
-        self.tops, last, mode, cluster = local.all["tops"], local.all["mode"], "postgres" if pg else "file", local.all["cluster"]
+        self.tops, last, cluster, mode = local.all["tops"], local.all["mode"], local.all["cluster"], "postgres" if pg else "file"
+        self.max_jump = max_jump if last else LIMIT  # whoever remembers nothing yet believes what is said
         self.raise_own(carried)
         skip = last not in (None, mode)
         if pg:
@@ -193,6 +195,7 @@ class Nonces:
             cluster = seen
         for scope in self.tops if skip else ():
             self.tops[scope] += window
+        self.max_jump = max_jump
         local.all.update(mode=mode, cluster=cluster)
         local.save()
 
@@ -200,6 +203,8 @@ class Nonces:
         raised = 0
         for w in watermarks:
             scope, high = w["nonce_scope"], w["reserved_high"]
+            if w["node_name"] == self.node and high - self.tops.get(scope, 0) > self.max_jump:
+                raise Refused(503, "nonce_jump", f"{high} in {scope} is further than SERVICE_NONCE_MAX_JUMP: whose mistake is it?")
             if w["node_name"] == self.node and self.tops.get(scope, -1) < high:
                 self.tops[scope], raised = high, raised + 1
                 self.left.pop(scope, None)  # what was left of its window is burnt
@@ -227,11 +232,12 @@ class Nonces:
                 SELECT $1 #>> '{{}}', $2 #>> '{{}}', $3::bigint + $4::bigint, $4::bigint FROM durable
                 ON CONFLICT (node_name, nonce_scope) DO UPDATE
                     SET reserved_high = greatest(w.reserved_high, $3::bigint) + $4::bigint, window_size = $4::bigint
-                    WHERE greatest(w.reserved_high, $3::bigint) <= {LIMIT} - $4::bigint
+                    WHERE w.reserved_high - $3::bigint <= {self.max_jump}
+                        AND greatest(w.reserved_high, $3::bigint) <= {LIMIT} - $4::bigint
                 RETURNING reserved_high)
             SELECT coalesce(max(reserved_high), 0) FROM reserved""", self.node, scope, known, size)
         if not known + size <= top <= LIMIT:
-            raise Unavailable("the nonces of this scope are used up")
+            raise Unavailable("the nonces of this scope are used up, or its row is beyond SERVICE_NONCE_MAX_JUMP")
         self.tops[scope] = top
         self.local.save()
         return top

@@ -12,7 +12,8 @@ TOGGLES = {"SECURITY_RUNTIME_MODE": "memory", "SECURITY_KEY_RESOLVER_MODE": "mem
 SETTINGS = {"SERVICE_NAME": None, "SERVICE_STATE_DIR": None, "SERVICE_LISTEN": "127.0.0.1:8080",
             "SERVICE_ADMIN_TOKEN_FILE": "", "SERVICE_SIGNING_KEY_FILE": "", "SERVICE_KEK_FILE": "",
             "SERVICE_KEY_ID": "access-tokens", "SERVICE_ISSUER": "https://auth.example", "SERVICE_AUDIENCE": "api",
-            "SERVICE_TOKEN_LIFETIME": "1h", "SERVICE_NONCE_WINDOW": "1000", "DATABASE_URL": ""}
+            "SERVICE_TOKEN_LIFETIME": "1h", "SERVICE_NONCE_WINDOW": "1000",
+            "SERVICE_NONCE_MAX_JUMP": str(1 << 40), "SERVICE_CLOCK_SKEW": "5m", "DATABASE_URL": ""}
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 REASONS = ["malformed", "unknown_key", "key_lookup_failed", "bad_signature", "expired", "revoked_token",
            "revoked_session", "revocation_unavailable"]
@@ -42,9 +43,10 @@ def settings(env_file):
     if unknown or missing or wrong:
         raise SystemExit(f"not settings of this service: {unknown}, not set: {missing}, unknown value: {wrong}")
     config = {name: said.get(name) or default for name, default in SETTINGS.items()}
-    config["SERVICE_NONCE_WINDOW"] = int(config["SERVICE_NONCE_WINDOW"])
-    parts = re.findall(r"(\d+) *([smhd])", config["SERVICE_TOKEN_LIFETIME"])
-    config["SERVICE_TOKEN_LIFETIME"] = sum(int(number) * SECONDS[unit] for number, unit in parts)
+    config |= {name: int(config[name]) for name in ("SERVICE_NONCE_WINDOW", "SERVICE_NONCE_MAX_JUMP")}
+    for name in "SERVICE_TOKEN_LIFETIME", "SERVICE_CLOCK_SKEW":
+        parts = re.findall(r"(\d+) *([smhd])", config[name])
+        config[name] = sum(int(number) * SECONDS[unit] for number, unit in parts)
     return config, modes
 
 
@@ -55,7 +57,7 @@ class Metrics:
         labels = [f'op="{op}"' for op in ("issue", "verify", "revoke", "nonce")]
         self.lock, self.counts = threading.Lock(), dict.fromkeys([
             *(f'auth_requests_total{{{op},outcome="{o}"}}' for op in labels for o in ("allow", "deny", "error", "fenced")),
-            *(f'auth_request_duration_seconds_bucket{{{op},le="{b}"}}' for op in labels for b in (*BOUNDS, "+Inf")),
+            *(f'auth_request_duration_seconds_bucket{{le="{b}",{op}}}' for op in labels for b in (*BOUNDS, "+Inf")),
             *(f'auth_request_duration_seconds_{part}{{{op}}}' for op in labels for part in ("sum", "count")),
             *(f'auth_verification_failures_total{{reason="{reason}"}}' for reason in REASONS),
             "auth_key_lookup_failures_total", "nonce_reservation_errors_total", "decision_records_lost_total"], 0)
@@ -70,8 +72,8 @@ class Metrics:
     def request(self, op, outcome, took_s):
         duration = "auth_request_duration_seconds"
         self.count(f'auth_requests_total{{op="{op}",outcome="{outcome}"}}', f'{duration}_count{{op="{op}"}}',
-                   *(f'{duration}_bucket{{op="{op}",le="{bound}"}}' for bound in BOUNDS if took_s <= bound),
-                   f'{duration}_bucket{{op="{op}",le="+Inf"}}')
+                   *(f'{duration}_bucket{{le="{bound}",op="{op}"}}' for bound in BOUNDS if took_s <= bound),
+                   f'{duration}_bucket{{le="+Inf",op="{op}"}}')
         self.count(f'{duration}_sum{{op="{op}"}}', by=took_s)
 
     def text(self):
@@ -117,6 +119,10 @@ class Request(BaseHTTPRequestHandler):
     def log(self, event, level="INFO", **more):
         log(self.service, event, level, request_id=self.id, **more)
 
+    def no_endpoint(self):
+        other = any(path == urllib.parse.urlsplit(self.path).path for _, path in ENDPOINTS)
+        return Refused(405, "method_not_allowed", "not with this method") if other else Refused(404, "not_found", "no such endpoint")
+
     def admit(self, admin):
         if admin and not self.admin_token:
             raise Refused(403, "carry_disabled", "this instance has no SERVICE_ADMIN_TOKEN_FILE")
@@ -139,9 +145,9 @@ class Request(BaseHTTPRequestHandler):
         return body
 
     def answer(self, act, admin):
-        if not act:
-            return 404, {"error": "not_found", "message": "there is no such endpoint"}
         try:
+            if not act:
+                raise self.no_endpoint()
             self.admit(admin)  # of others nothing more is read
             self.body = self.read(256 << 20 if admin else 64 << 10)
             return act(self.service, self)

@@ -28,6 +28,7 @@ mod metrics;
 mod migrate;
 mod model;
 mod nonces;
+mod other_language;
 mod pipeline;
 mod preflight;
 mod prompts;

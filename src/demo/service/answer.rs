@@ -118,6 +118,20 @@ pub(super) const FENCED: &str = "fenced";
 #[derive(Debug, Clone, Copy)]
 struct ByFence;
 
+/// What answers where there is no endpoint.
+pub(super) async fn nothing_here() -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, "not_found", "no such endpoint")
+}
+
+/// What answers a method that an endpoint does not know.
+pub(super) async fn not_so() -> Refusal {
+    Refusal::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "not with this method",
+    )
+}
+
 /// A JSON body whose mistakes are answered in our own form.
 pub(super) struct Body<T>(pub T);
 

@@ -438,6 +438,8 @@ fn router(app: Shared) -> Router {
         router = router.route("/v1/faults", post(state::set_faults));
     }
     router
+        .fallback(answer::nothing_here)
+        .method_not_allowed_fallback(answer::not_so)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn(with_request_id))
         .with_state(app)

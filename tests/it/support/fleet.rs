@@ -21,16 +21,29 @@ pub struct Fleet {
     instances: Arc<Vec<Supervised>>,
 }
 
-struct Supervised {
-    name: String,
-    port: u16,
-    instance: Mutex<Instance>,
+pub struct Supervised {
+    pub name: String,
+    pub port: u16,
+    pub instance: Mutex<Instance>,
 }
 
 impl Supervised {
-    fn start(&self) {
+    pub fn new(name: &str, instance: Instance) -> Self {
+        Self {
+            name: name.to_owned(),
+            port: free_port(),
+            instance: Mutex::new(instance),
+        }
+    }
+
+    pub fn start(&self) {
         let mut instance = self.instance.lock().expect("not poisoned");
-        instance.start_with(&["--listen", &format!("127.0.0.1:{}", self.port), "--faults"]);
+        let listen = format!("127.0.0.1:{}", self.port);
+        let mut args = vec!["--listen", &listen];
+        if instance.is_the_reference() {
+            args.push("--faults");
+        }
+        instance.start_with(&args);
     }
 }
 
@@ -60,11 +73,7 @@ impl Fleet {
                 if let Some(backed) = backed {
                     backed.know(&instance);
                 }
-                Supervised {
-                    name: (*name).to_owned(),
-                    port: free_port(),
-                    instance: Mutex::new(instance),
-                }
+                Supervised::new(name, instance)
             })
             .collect();
         let instances = Arc::new(instances);
@@ -161,7 +170,6 @@ impl Fleet {
     }
 }
 
-/// Restarts an instance for `POST /NAME` and answers when it serves again. Returns its URL.
 impl Drop for Fleet {
     /// The supervisor's thread keeps the instances for as long as the test's process lives.
     fn drop(&mut self) {
@@ -175,7 +183,8 @@ impl Drop for Fleet {
     }
 }
 
-fn supervise(instances: Arc<Vec<Supervised>>) -> String {
+/// Restarts an instance for `POST /NAME` and answers when it serves again. Returns its URL.
+pub fn supervise(instances: Arc<Vec<Supervised>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     std::thread::spawn(move || {

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ use super::postgres::{Server, TestDb};
 pub struct Instance {
     dir: PathBuf,
     name: String,
+    program: Vec<String>,
     child: Option<Child>,
     url: String,
     http: Http,
@@ -57,10 +58,37 @@ impl Instance {
         Self {
             dir: parent.join(name),
             name: name.to_owned(),
+            program: Vec::new(),
             child: None,
             url: String::new(),
             http: Http::new(),
         }
+    }
+
+    /// From the next start on, this program serves instead of the reference service. It is given
+    /// the same arguments, and prints the same status line.
+    pub fn served_by(&mut self, program: &[&str]) {
+        self.program = program.iter().map(|&a| a.to_owned()).collect();
+    }
+
+    pub fn is_the_reference(&self) -> bool {
+        self.program.is_empty()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let Some((program, first)) = self.program.split_first() else {
+            return dbctl(&self.dir, &[&["service", "run"], args].concat());
+        };
+        let mut command = Command::new(program);
+        command
+            .args(first)
+            .args(args)
+            .current_dir(&self.dir)
+            .stdin(Stdio::null())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PYTHONDONTWRITEBYTECODE", "1");
+        command
     }
 
     pub fn dir(&self) -> &Path {
@@ -122,7 +150,7 @@ impl Instance {
     /// Starts it, or says what a user would see of the failure.
     pub fn try_start_with(&mut self, more: &[&str]) -> Result<(), Seen> {
         assert!(self.child.is_none(), "it runs already");
-        let mut args = vec!["service", "run", "--env-file", "service.env"];
+        let mut args = vec!["--env-file", "service.env"];
         args.extend(more);
         let log = File::options()
             .create(true)
@@ -130,11 +158,12 @@ impl Instance {
             .open(self.log_file())
             .expect("the log");
         let begins_at = log.metadata().expect("its size").len() as usize;
-        let mut child = dbctl(&self.dir, &args)
+        let mut child = self
+            .command(&args)
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
-            .expect("the binary starts");
+            .unwrap_or_else(|e| panic!("{:?} does not start: {e}", self.program));
         let mut line = String::new();
         let stdout = child.stdout.take().expect("piped");
         BufReader::new(stdout)
