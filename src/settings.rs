@@ -234,6 +234,11 @@ impl Environment {
             .collect())
     }
 
+    /// Whether it says where its key-encryption key is.
+    pub fn names_a_kek(&self) -> bool {
+        self.kek_file.is_some() || self.kek_command.is_some() || self.kek_credential.is_some()
+    }
+
     fn known_names(&self) -> Vec<String> {
         let mut names: Vec<String> = self
             .targets

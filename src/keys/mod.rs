@@ -10,9 +10,11 @@ mod material;
 mod pair;
 mod public;
 mod registry;
+mod rewrap;
 mod sealed;
 mod store;
 mod token;
+mod verify;
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,11 +25,13 @@ pub use material::{MAX_FILE_BYTES, Material, OtherKid, read_keys};
 pub use pair::SigningKey;
 pub use public::{VerifyingKey, jwks, read_jwks, thumbprint};
 pub use registry::{Dropped, KekEntry, drop_kek, keks};
+pub use rewrap::{Moved, Rewrapped, load_sealed, rewrap};
 pub use sealed::{SealedKey, export_sealed};
 pub use store::{
     KeyState, KeyVersion, Seeded, StoredVersion, import_public, list, load, public_keys, seed,
 };
 pub use token::{Claims, MAX_TOKEN_BYTES, Rules, Token, TokenError};
+pub use verify::{Health, KekHealth, Verification, VersionHealth, verify};
 
 use serde::{Deserialize, Serialize};
 

@@ -53,8 +53,9 @@ pub async fn rewrap(db: &Database, old: &[Kek], new: &Kek) -> Result<Rewrapped> 
         .await
         .map_err(|e| fail(&e))?;
     let before = sealed_on(&mut tx).await?;
-    let (already, to_move): (Vec<_>, Vec<_>) =
-        before.iter().partition(|(_, sealed)| sealed.kek_id == new.id());
+    let (already, to_move): (Vec<_>, Vec<_>) = before
+        .iter()
+        .partition(|(_, sealed)| sealed.kek_id == new.id());
     if let Some(strangers) = strangers(&to_move, old) {
         return Err(strangers);
     }
@@ -77,8 +78,10 @@ pub async fn rewrap(db: &Database, old: &[Kek], new: &Kek) -> Result<Rewrapped> 
         opened(version, sealed, new)?;
     }
     if after.len() != before.len() {
-        return Err(Problem::new(Exit::Failed, DOING, "a version came or went meanwhile")
-            .next("nothing was changed; try again"));
+        return Err(
+            Problem::new(Exit::Failed, DOING, "a version came or went meanwhile")
+                .next("nothing was changed; try again"),
+        );
     }
     tx.commit().await.map_err(|e| fail(&e))?;
     let mut from: Vec<String> = moved.iter().map(|m| m.from.clone()).collect();

@@ -10,6 +10,9 @@ use super::{Kek, KeyState};
 use crate::error::{Exit, Problem, Result};
 use crate::pg::{self, Database, problem};
 
+/// A key-encryption key with its sentinel and that one's nonce.
+type Registered = (String, Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// What was found about a version or about a key-encryption key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "health", rename_all = "kebab-case")]
@@ -66,7 +69,7 @@ pub async fn verify(db: &Database, keks: &[Kek]) -> Result<Verification> {
         .fetch_all(&mut *tx)
         .await
         .map_err(fail)?;
-    let registered: Vec<(String, Option<Vec<u8>>, Option<Vec<u8>>)> = pg::query_as(
+    let registered: Vec<Registered> = pg::query_as(
         "SELECT kek_id, sealed_sentinel, sentinel_nonce FROM security.key_encryption_keys \
           ORDER BY kek_id",
     )
@@ -74,7 +77,10 @@ pub async fn verify(db: &Database, keks: &[Kek]) -> Result<Verification> {
     .await
     .map_err(fail)?;
     tx.commit().await.map_err(fail)?;
-    let versions = rows.iter().map(|row| version_health(row, keks)).collect::<Result<_>>()?;
+    let versions = rows
+        .iter()
+        .map(|row| version_health(row, keks))
+        .collect::<Result<_>>()?;
     let sentinels = registered.into_iter().map(|(kek_id, sealed, nonce)| {
         let kek = keks.iter().find(|kek| kek.id() == kek_id);
         let health = match (kek, sealed, nonce) {
@@ -102,17 +108,15 @@ fn version_health(row: &PgRow, keks: &[Kek]) -> Result<VersionHealth> {
             why: p.cause().to_owned(),
         },
         (Ok(_), None) => Health::PublicOnly,
-        (Ok(version), Some(sealed)) => {
-            match keks.iter().find(|kek| kek.id() == sealed.kek_id) {
-                None => Health::Unseen,
-                Some(kek) => match opened(&version, sealed, kek) {
-                    Ok(_) => Health::Whole,
-                    Err(p) => Health::Damaged {
-                        why: p.cause().to_owned(),
-                    },
+        (Ok(version), Some(sealed)) => match keks.iter().find(|kek| kek.id() == sealed.kek_id) {
+            None => Health::Unseen,
+            Some(kek) => match opened(&version, sealed, kek) {
+                Ok(_) => Health::Whole,
+                Err(p) => Health::Damaged {
+                    why: p.cause().to_owned(),
                 },
-            }
-        }
+            },
+        },
     };
     let state: String = row.try_get("state").map_err(fail)?;
     Ok(VersionHealth {

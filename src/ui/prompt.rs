@@ -1,7 +1,9 @@
 //! Asking. A dangerous call wants a typed name and takes the token that only that can mint; no
 //! prompt takes a bare `y`, and without a terminal a prompt is an error that names the flag.
 
-use std::io::BufRead as _;
+use std::io::{BufRead as _, Read as _};
+
+use zeroize::Zeroizing;
 
 use super::Ui;
 use crate::error::{Doing as _, Exit, Problem, Result};
@@ -28,6 +30,16 @@ pub enum Answer {
 }
 
 impl Ui {
+    /// What comes on standard input, of which `limit` bytes are read at most: a file that was
+    /// named `-`. Wiped when it is dropped.
+    pub fn input(&self, limit: usize) -> std::io::Result<Zeroizing<Vec<u8>>> {
+        // With room for all of it: growing would leave copies behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(limit));
+        let stdin = std::io::stdin().lock();
+        stdin.take(limit as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
     /// Has `name` typed after showing `facts` on stderr. `flag` is the value of `--confirm`: it
     /// must match to the letter.
     pub fn confirm(&self, name: &str, facts: &str, flag: Option<&str>) -> Result<Answer> {

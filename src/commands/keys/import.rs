@@ -10,7 +10,7 @@ use super::{database, kek_of};
 use crate::commands::Context;
 use crate::error::{Doing as _, Exit, Problem, Result};
 use crate::keys::{self, Imported, Kek, KeyState, Material, OtherKid};
-use crate::ui::{Report, Screen, table};
+use crate::ui::{Report, Screen, Ui, table};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -88,7 +88,7 @@ pub async fn run(args: ImportArgs, context: &Context) -> Result<Exit> {
         true => OtherKid::Forgotten,
         false => OtherKid::Refused,
     };
-    let material = read(&args.file, other_kid)?;
+    let material = read(&args.file, other_kid, &context.ui)?;
     let has_private = material
         .iter()
         .any(|key| !matches!(key, Material::Public(_)));
@@ -103,18 +103,17 @@ pub async fn run(args: ImportArgs, context: &Context) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-fn read(file: &Path, other_kid: OtherKid) -> Result<Vec<Material>> {
+fn read(file: &Path, other_kid: OtherKid, ui: &Ui) -> Result<Vec<Material>> {
     let from_stdin = file == Path::new("-");
     let doing = match from_stdin {
         true => "reading keys from standard input".to_owned(),
         false => format!("reading keys from {}", file.display()),
     };
-    // With room for all of it: growing would leave copies of a private key behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(keys::MAX_FILE_BYTES + 1));
-    let limit = keys::MAX_FILE_BYTES as u64 + 1;
-    match from_stdin {
-        true => std::io::stdin().lock().take(limit).read_to_end(&mut bytes),
-        false => std::fs::File::open(file).and_then(|f| f.take(limit).read_to_end(&mut bytes)),
+    // One byte more than is taken, so that a longer file is noticed.
+    let limit = keys::MAX_FILE_BYTES + 1;
+    let bytes = match from_stdin {
+        true => ui.input(limit),
+        false => head_of(file, limit),
     }
     .doing(Exit::Config, &doing)?;
     let material = keys::read_keys(&bytes, other_kid).map_err(|p| {
@@ -136,4 +135,11 @@ fn read(file: &Path, other_kid: OtherKid) -> Result<Vec<Material>> {
         )));
     }
     Ok(material)
+}
+
+fn head_of(file: &Path, limit: usize) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(limit));
+    let file = std::fs::File::open(file)?;
+    file.take(limit as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }

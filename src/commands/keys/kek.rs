@@ -104,7 +104,10 @@ impl Report for Drop {
         match self.outcome {
             Dropped::Before => writeln!(out, "{kek} was dropped before. Nothing was changed."),
             Dropped::Now => {
-                writeln!(out, "{kek} is dropped: nothing is sealed with it, nor will be.")?;
+                writeln!(
+                    out,
+                    "{kek} is dropped: nothing is sealed with it, nor will be."
+                )?;
                 writeln!(
                     out,
                     "Keep the key for as long as there are backups from before."

@@ -1,9 +1,13 @@
 //! `dbctl keys`: the signing keys in Postgres, and the key-encryption key beside it.
 
 mod export;
+mod import;
+mod kek;
 mod list;
 mod new_kek;
+mod rewrap;
 mod seed;
+mod verify;
 
 use clap::{Args, Subcommand};
 
@@ -26,8 +30,16 @@ enum Command {
     Seed(seed::SeedArgs),
     /// List the versions of signing keys, without any key material
     List(list::ListArgs),
-    /// Export the public keys that verifiers should trust
+    /// Take keys that were made elsewhere: PEM, JWK, a JWK set, a sealed export
+    Import(import::ImportArgs),
+    /// Export the public keys that verifiers should trust, or sealed private ones
     Export(export::ExportArgs),
+    /// Look whether every sealed key opens and its halves fit; changes nothing
+    Verify(verify::VerifyArgs),
+    /// Seal every private key anew with another key-encryption key
+    Rewrap(rewrap::RewrapArgs),
+    /// The key-encryption keys by name: list them, drop one that is no longer used
+    Kek(kek::KekArgs),
     /// Write a new random key-encryption key to a file; never overwrites
     NewKek(new_kek::NewKekArgs),
 }
@@ -36,7 +48,11 @@ pub async fn run(args: KeysArgs, context: &Context) -> Result<Exit> {
     match args.command {
         Command::Seed(args) => seed::run(args, context).await,
         Command::List(args) => list::run(args, context).await,
+        Command::Import(args) => import::run(args, context).await,
         Command::Export(args) => export::run(args, context).await,
+        Command::Verify(args) => verify::run(args, context).await,
+        Command::Rewrap(args) => rewrap::run(args, context).await,
+        Command::Kek(args) => kek::run(args, context).await,
         Command::NewKek(args) => new_kek::run(args, context),
     }
 }

@@ -67,7 +67,11 @@ impl Report for Rewrapped {
                 ),
             };
         }
-        writeln!(out, "Sealed {moved} versions anew with {}; each opens.", self.to)?;
+        writeln!(
+            out,
+            "Sealed {moved} versions anew with {}; each opens.",
+            self.to
+        )?;
         if already > 0 {
             writeln!(out, "{already} were sealed with it before.")?;
         }
@@ -102,9 +106,16 @@ pub async fn run(args: RewrapArgs, context: &Context) -> Result<Exit> {
     let waiting: Vec<_> = others.filter(|kek| kek.versions > 0).collect();
     if !waiting.is_empty() {
         let name = env.map_or(db.name(), |env| &env.name);
-        let mut facts = format!("Private halves in {db} are sealed anew with {}:\n", new.id());
+        let mut facts = format!(
+            "Private halves in {db} are sealed anew with {}:\n",
+            new.id()
+        );
         for kek in &waiting {
-            let _ = writeln!(facts, "  {} versions, now sealed with {}", kek.versions, kek.kek_id);
+            let _ = writeln!(
+                facts,
+                "  {} versions, now sealed with {}",
+                kek.versions, kek.kek_id
+            );
         }
         facts += "At its next start, a service that does not have the new key has none that opens them.\n";
         match context.ui.confirm(name, &facts, args.confirm.as_deref())? {

@@ -73,7 +73,10 @@ impl Report for VerifyReport {
 
     fn human(&self, out: &mut Screen) -> fmt::Result {
         if self.seen.versions.is_empty() {
-            return writeln!(out, "No signing keys: nothing to verify.\n\nNext:\n  dbctl keys seed");
+            return writeln!(
+                out,
+                "No signing keys: nothing to verify.\n\nNext:\n  dbctl keys seed"
+            );
         }
         let word = |health: &Health| match health {
             Health::Whole => "whole",
@@ -85,7 +88,14 @@ impl Report for VerifyReport {
             let sealed = v.kek_id.clone().unwrap_or_default();
             let (key, version) = (v.key_id.clone(), v.version.to_string());
             let kid = middle(&v.kid, 12);
-            [key, version, v.state.to_string(), kid, sealed, word(&v.health).into()]
+            [
+                key,
+                version,
+                v.state.to_string(),
+                kid,
+                sealed,
+                word(&v.health).into(),
+            ]
         });
         let header = ["key", "v", "state", "kid", "sealed with", ""];
         let text = table(out, &header, rows);
@@ -104,7 +114,10 @@ impl Report for VerifyReport {
         }
         self.missing(out)?;
         match self.exit() {
-            Exit::Ok => writeln!(out, "\nEverything that is sealed opens, and the halves fit."),
+            Exit::Ok => writeln!(
+                out,
+                "\nEverything that is sealed opens, and the halves fit."
+            ),
             _ => Ok(()),
         }
     }
@@ -113,7 +126,11 @@ impl Report for VerifyReport {
 impl VerifyReport {
     /// Which key-encryption keys would be needed to see the rest.
     fn missing(&self, out: &mut Screen) -> fmt::Result {
-        let unseen = self.seen.versions.iter().filter(|v| v.health == Health::Unseen);
+        let unseen = self
+            .seen
+            .versions
+            .iter()
+            .filter(|v| v.health == Health::Unseen);
         let mut ids: Vec<&str> = unseen.filter_map(|v| v.kek_id.as_deref()).collect();
         ids.sort_unstable();
         ids.dedup();
@@ -124,7 +141,12 @@ impl VerifyReport {
             [] => "no key-encryption key was given".to_owned(),
             given => format!("only {} was given", given.join(", ")),
         };
-        writeln!(out, "\nNot seen: {} sealed with {}; {given}.", self.unseen, ids.join(", "))?;
+        writeln!(
+            out,
+            "\nNot seen: {} sealed with {}; {given}.",
+            self.unseen,
+            ids.join(", ")
+        )?;
         writeln!(out, "\nNext:\n  dbctl keys verify --kek-file FILE")
     }
 }

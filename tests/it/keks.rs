@@ -1,0 +1,513 @@
+//! Key-encryption keys: the register, moving to a new one, looking whether everything opens.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use dbctl::keys::{Algorithm, SigningKey};
+use serde_json::Value;
+
+use crate::support::cli::{Seen, dbctl, run, seen};
+use crate::support::postgres::{Server, TestDb};
+use crate::support::service::{Backed, Instance, eventually, token};
+
+struct Keks {
+    dir: tempfile::TempDir,
+    db: TestDb,
+}
+
+/// Everything that is sealed, and the register.
+const SEALED: &str = "SELECT key_id, version, kek_id, sealing_nonce, sealed_private_key \
+                      FROM security.signing_key_versions ORDER BY 1, 2";
+const REGISTER: &str = "SELECT kek_id, retired_at IS NULL FROM security.key_encryption_keys \
+                        ORDER BY created_at";
+
+impl Keks {
+    /// Three versions of two keys, sealed with `old`; `new` seals nothing yet.
+    fn new() -> Self {
+        let db = Server::get().fresh_database();
+        db.migrate_by_hand();
+        let keks = Self {
+            dir: tempfile::tempdir().expect("a folder"),
+            db,
+        };
+        for name in ["old", "new"] {
+            assert_eq!(run(keks.path(), &["keys", "new-kek", name]).code, 0);
+        }
+        keks.does(&["seed", "--kek-file", "old"]);
+        keks.does(&[
+            "seed",
+            "--kek-file",
+            "old",
+            "--key-id",
+            "b",
+            "--algorithm",
+            "RS256",
+        ]);
+        let key = SigningKey::generate(Algorithm::Es256).expect("a key");
+        std::fs::write(keks.path().join("next.pem"), key.to_pem()).expect("written");
+        let closed = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(keks.path().join("next.pem"), closed).expect("chmod");
+        keks.does(&["import", "next.pem", "--kek-file", "old"]);
+        keks
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = dbctl(self.path(), &["keys"]);
+        command.args(args).args(["--database-url", &self.db.url]);
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Seen {
+        seen(self.command(args))
+    }
+
+    fn does(&self, args: &[&str]) -> Seen {
+        let seen = self.run(args);
+        assert_eq!(seen.code, 0, "{args:?}: {}{}", seen.stdout, seen.stderr);
+        seen
+    }
+
+    fn rewrap(&self, more: &[&str]) -> Seen {
+        let args = [
+            "rewrap",
+            "--to",
+            "new",
+            "--kek-file",
+            "old",
+            "--confirm",
+            &self.db.name,
+        ];
+        self.run(&[&args[..], more].concat())
+    }
+
+    fn id(&self, file: &str) -> String {
+        let kek = dbctl::keys::Kek::from_file(&self.path().join(file)).expect("a key");
+        kek.id().to_owned()
+    }
+}
+
+#[test]
+fn a_rewrap_moves_everything_and_the_old_key_can_go() {
+    let keks = Keks::new();
+    let (old, new) = (keks.id("old"), keks.id("new"));
+    let kids =
+        "SELECT key_id, version, kid, state FROM security.signing_key_versions ORDER BY 1, 2";
+    let before = keks.db.psql(kids);
+    let in_use = keks.run(&["kek", "drop", &old]);
+    assert_eq!(in_use.code, 3);
+    let why = "it still seals versions 1-2 of access-tokens; version 1 of b";
+    assert!(in_use.stderr.contains(why), "{}", in_use.stderr);
+
+    // Not without the name.
+    let unconfirmed = keks.run(&["rewrap", "--to", "new", "--kek-file", "old"]);
+    assert_eq!(unconfirmed.code, 16, "{}", unconfirmed.stderr);
+    let moved = keks.rewrap(&["--format", "json"]);
+    assert_eq!(moved.code, 0, "{}", moved.stderr);
+    let report: Value = serde_json::from_str(&moved.stdout).expect("JSON");
+    assert_eq!(report["schema"], "dbctl.keys.rewrap/1");
+    assert_eq!(report["moved"].as_array().expect("a list").len(), 3);
+    assert_eq!(report["to"], new.as_str());
+    let sealed_with = "SELECT DISTINCT kek_id FROM security.signing_key_versions";
+    assert_eq!(keks.db.psql(sealed_with), new);
+    assert_eq!(keks.db.psql(kids), before);
+    assert_eq!(keks.does(&["verify", "--kek-file", "new"]).code, 0);
+    assert_eq!(keks.run(&["verify", "--kek-file", "old"]).code, 6);
+
+    // Once more: nothing, and nobody is asked.
+    let sealed = keks.db.psql(SEALED);
+    let again = keks.does(&["rewrap", "--to", "new"]);
+    assert!(
+        again.stdout.contains("Nothing was changed"),
+        "{}",
+        again.stdout
+    );
+    assert_eq!(keks.db.psql(SEALED), sealed);
+
+    keks.does(&["kek", "drop", &old]);
+    let again = keks.does(&["kek", "drop", &old]);
+    assert!(
+        again.stdout.contains("was dropped before"),
+        "{}",
+        again.stdout
+    );
+    assert_eq!(keks.db.psql(REGISTER), format!("{old}|f\n{new}|t"));
+    let list = keks.does(&["kek", "list"]);
+    assert!(list.stdout.contains("dropped 20"), "{}", list.stdout);
+    assert!(
+        list.stdout.lines().all(|l| l.chars().count() <= 80),
+        "{}",
+        list.stdout
+    );
+    // Nothing is sealed with it again.
+    let seen = keks.run(&["seed", "--kek-file", "old", "--key-id", "c"]);
+    assert_eq!(seen.code, 3, "{}", seen.stderr);
+    assert!(seen.stderr.contains("it was dropped at"), "{}", seen.stderr);
+    let unknown = keks.run(&["kek", "drop", "kek-0000000000000000"]);
+    assert_eq!(unknown.code, 3, "{}", unknown.stderr);
+}
+
+#[test]
+fn a_wrong_key_is_named_beside_what_it_does_not_open() {
+    let keks = Keks::new();
+    assert_eq!(run(keks.path(), &["keys", "new-kek", "other"]).code, 0);
+    let before = (keks.db.psql(SEALED), keks.db.psql(REGISTER));
+    let args = [
+        "rewrap",
+        "--to",
+        "new",
+        "--kek-file",
+        "other",
+        "--confirm",
+        &keks.db.name,
+    ];
+    let seen = keks.run(&args);
+    assert_eq!(seen.code, 3, "{}", seen.stderr);
+    let said = seen
+        .stderr
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .replace("│ ", "");
+    let (other, old) = (keks.id("other"), keks.id("old"));
+    let why = format!(
+        "other holds {other}, but {old} seals versions 1-2 of access-tokens; version 1 of b"
+    );
+    assert!(said.contains(&why), "{said}");
+    let none = keks.run(&["rewrap", "--to", "new", "--confirm", &keks.db.name]);
+    assert_eq!(none.code, 3, "{}", none.stderr);
+    assert!(
+        none.stderr.contains("no key-encryption key was given"),
+        "{}",
+        none.stderr
+    );
+    assert_eq!((keks.db.psql(SEALED), keks.db.psql(REGISTER)), before);
+}
+
+#[test]
+fn a_rewrap_that_is_killed_in_the_middle_has_done_nothing_and_goes_through_the_next_time() {
+    let keks = Keks::new();
+    let before = (keks.db.psql(SEALED), keks.db.psql(REGISTER));
+    // Somebody holds the last row that it will write.
+    let mut holder = std::process::Command::new(crate::support::postgres::bin("psql"))
+        .args([&*keks.db.url, "-qAtc"])
+        .arg(
+            "BEGIN; SELECT 1 FROM security.signing_key_versions WHERE key_id = 'b' FOR UPDATE; \
+             SELECT pg_sleep(60)",
+        )
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("psql starts");
+    let waits = |what: &str| {
+        let asked = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND {what}"
+        );
+        keks.db.psql(&asked) == "1"
+    };
+    eventually("the row is held", || waits("wait_event = 'PgSleep'"));
+    let args = [
+        "rewrap",
+        "--to",
+        "new",
+        "--kek-file",
+        "old",
+        "--confirm",
+        &keks.db.name,
+    ];
+    let mut child = keks
+        .command(&args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    eventually("it waits for the row", || {
+        waits("wait_event_type = 'Lock' AND query LIKE 'UPDATE security.signing_key_versions%'")
+    });
+    child.kill().expect("killed");
+    child.wait().expect("gone");
+    holder.kill().expect("killed");
+    holder.wait().expect("gone");
+    keks.db.psql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+         WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    );
+    eventually("both are gone", || waits("state IS NOT NULL"));
+    assert_eq!((keks.db.psql(SEALED), keks.db.psql(REGISTER)), before);
+    let moved = keks.rewrap(&[]);
+    assert_eq!(moved.code, 0, "{}", moved.stderr);
+    assert!(
+        moved.stdout.contains("Sealed 3 versions anew"),
+        "{}",
+        moved.stdout
+    );
+    keks.does(&["verify", "--kek-file", "new"]);
+}
+
+#[test]
+fn what_was_sealed_with_the_old_key_meanwhile_is_moved_by_the_next_call() {
+    let keks = Keks::new();
+    assert_eq!(keks.rewrap(&[]).code, 0);
+    // A rotation that still has the old key in its hands.
+    keks.does(&["seed", "--kek-file", "old", "--key-id", "late"]);
+    let in_use = keks.run(&["kek", "drop", &keks.id("old")]);
+    assert!(
+        in_use.stderr.contains("version 1 of late"),
+        "{}",
+        in_use.stderr
+    );
+    let both = keks.does(&["verify", "--kek-file", "new", "--kek-file", "old"]);
+    assert!(
+        both.stdout.contains("Everything that is sealed opens"),
+        "{}",
+        both.stdout
+    );
+    let moved = keks.rewrap(&[]);
+    assert_eq!(moved.code, 0, "{}", moved.stderr);
+    assert!(
+        moved.stdout.contains("Sealed 1 versions anew"),
+        "{}",
+        moved.stdout
+    );
+    assert!(
+        moved.stdout.contains("3 were sealed with it before"),
+        "{}",
+        moved.stdout
+    );
+}
+
+#[test]
+fn two_rewraps_at_once_end_with_everything_under_one_key() {
+    let keks = Keks::new();
+    assert_eq!(run(keks.path(), &["keys", "new-kek", "third"]).code, 0);
+    let start = |to: &str| {
+        let all = [
+            "--kek-file",
+            "old",
+            "--kek-file",
+            "new",
+            "--kek-file",
+            "third",
+        ];
+        keks.command(&["rewrap", "--to", to, "--confirm", &keks.db.name])
+            .args(all)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary starts")
+    };
+    let mut both = [start("new"), start("third")];
+    for child in &mut both {
+        assert!(child.wait().expect("it ends").success());
+    }
+    let sealed_with = keks
+        .db
+        .psql("SELECT DISTINCT kek_id FROM security.signing_key_versions");
+    assert!(
+        [keks.id("new"), keks.id("third")].contains(&sealed_with),
+        "{sealed_with}"
+    );
+    keks.does(&["verify", "--kek-file", "new", "--kek-file", "third"]);
+}
+
+#[test]
+fn tokens_outlive_a_rewrap_and_the_service_starts_with_the_new_key() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let backed = Backed::new(dir.path());
+    let mut instance = Instance::new(dir.path(), "auth-1");
+    backed.know(&instance);
+    instance.set_mode("postgres");
+    instance.start();
+    let before = instance.issue("alice");
+    assert_eq!(run(dir.path(), &["keys", "new-kek", "new.b64"]).code, 0);
+    let (url, kek) = (&backed.db.url, backed.kek_file.to_str().expect("UTF-8"));
+    let rewrap = ["keys", "rewrap", "--to", "new.b64", "--kek-file", kek];
+    let rest = ["--database-url", url, "--confirm", &backed.db.name];
+    let moved = run(dir.path(), &[&rewrap[..], &rest].concat());
+    assert_eq!(moved.code, 0, "{}", moved.stderr);
+    // It goes on with what it has in memory, also after it has refreshed its copy.
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(instance.verify(token(&before)).0, 200);
+    let meanwhile = instance.issue("bob");
+    assert_eq!(meanwhile["kid"], before["kid"]);
+    instance.stop();
+    let refused = instance
+        .try_start_with(&[])
+        .expect_err("the old key opens nothing");
+    assert!(
+        refused.stderr.contains("is sealed with kek-"),
+        "{}",
+        refused.stderr
+    );
+    instance.set(
+        "SERVICE_KEK_FILE",
+        dir.path().join("new.b64").to_str().expect("UTF-8"),
+    );
+    instance.start();
+    for issued in [&before, &meanwhile, &instance.issue("carol")] {
+        assert_eq!(instance.verify(token(issued)), (200, "ok".to_owned()));
+    }
+}
+
+#[test]
+fn damage_is_found_and_named_and_looking_changes_nothing() {
+    let keks = Keks::new();
+    let verify = |more: &[&str]| keks.run(&[&["verify", "--format", "json"], more].concat());
+    let health = |of: &Seen, key: &str, version: i64| -> Value {
+        let report: Value = serde_json::from_str(&of.stdout).expect("JSON");
+        let versions = report["versions"].as_array().expect("a list");
+        let it = versions
+            .iter()
+            .find(|v| v["key_id"] == key && v["version"] == version);
+        it.expect("the version").clone()
+    };
+    let before = (keks.db.psql(SEALED), keks.db.psql(REGISTER));
+    assert_eq!(verify(&["--kek-file", "old"]).code, 0);
+    // Without the key nothing can be said, which is no pass.
+    let blind = verify(&[]);
+    assert_eq!(blind.code, 6, "{}", blind.stderr);
+    assert_eq!(health(&blind, "b", 1)["health"], "unseen");
+    let told = keks.run(&["verify", "--kek-file", "new"]);
+    assert!(told.stdout.contains(&keks.id("old")), "{}", told.stdout);
+    assert_eq!((keks.db.psql(SEALED), keks.db.psql(REGISTER)), before);
+
+    keks.db.psql(
+        "UPDATE security.signing_key_versions SET sealed_private_key = \
+           set_bit(sealed_private_key, 7, 1 - get_bit(sealed_private_key, 7)) WHERE key_id = 'b'; \
+         UPDATE security.signing_key_versions AS a SET sealed_private_key = b.sealed_private_key, \
+           sealing_nonce = b.sealing_nonce FROM security.signing_key_versions AS b \
+          WHERE a.key_id = 'access-tokens' AND a.version = 2 AND b.key_id = a.key_id AND b.version = 1",
+    );
+    let seen = verify(&["--kek-file", "old"]);
+    assert_eq!(seen.code, 5, "{}", seen.stderr);
+    for (key, version) in [("b", 1), ("access-tokens", 2)] {
+        let it = health(&seen, key, version);
+        assert_eq!(it["health"], "damaged", "{it}");
+        let why = it["why"].as_str().expect("a reason");
+        assert!(
+            why.contains("were changed or belong to another row"),
+            "{why}"
+        );
+    }
+    assert_eq!(health(&seen, "access-tokens", 1)["health"], "whole");
+    // What is damaged is not moved, nor anything else.
+    let sealed = keks.db.psql(SEALED);
+    assert_eq!(keks.rewrap(&[]).code, 3);
+    assert_eq!(keks.db.psql(SEALED), sealed);
+    // A public half that is another key's.
+    keks.db.psql(
+        "ALTER TABLE security.signing_key_versions DISABLE TRIGGER USER; \
+         UPDATE security.signing_key_versions SET public_key = public_key || '{\"x\": \"AAAA\"}' \
+          WHERE key_id = 'access-tokens' AND version = 1",
+    );
+    let seen = verify(&["--kek-file", "old"]);
+    assert_eq!(health(&seen, "access-tokens", 1)["health"], "damaged");
+}
+
+#[test]
+fn a_sentinel_tells_a_damaged_register_and_comes_where_there_is_none() {
+    let keks = Keks::new();
+    let sentinel = "SELECT count(sealed_sentinel) FROM security.key_encryption_keys";
+    assert_eq!(keks.db.psql(sentinel), "1");
+    // As a migration of older rows leaves it.
+    keks.db.psql(
+        "UPDATE security.key_encryption_keys SET sealed_sentinel = NULL, sentinel_nonce = NULL",
+    );
+    keks.does(&["verify", "--kek-file", "old"]);
+    assert_eq!(keks.db.psql(sentinel), "0", "looking writes nothing");
+    keks.does(&["seed", "--kek-file", "old"]);
+    assert_eq!(keks.db.psql(sentinel), "1");
+    keks.db
+        .psql("UPDATE security.key_encryption_keys SET sealed_sentinel = '\\x00'");
+    let seen = keks.run(&["verify", "--kek-file", "old"]);
+    assert_eq!(seen.code, 5, "{}", seen.stdout);
+    assert!(
+        seen.stdout.contains("does not open its sentinel"),
+        "{}",
+        seen.stdout
+    );
+    let refused = keks.run(&["seed", "--kek-file", "old", "--key-id", "c"]);
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("the register was changed"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn nothing_to_verify_is_no_pass() {
+    let db = Server::get().fresh_database();
+    db.migrate_by_hand();
+    let dir = tempfile::tempdir().expect("a folder");
+    let seen = run(dir.path(), &["keys", "verify", "--database-url", &db.url]);
+    assert_eq!(seen.code, 6, "{}{}", seen.stdout, seen.stderr);
+    assert!(seen.stdout.contains("No signing keys"), "{}", seen.stdout);
+}
+
+#[test]
+fn the_key_encryption_key_may_be_a_credential_of_systemd() {
+    let keks = Keks::new();
+    let credentials = keks.path().join("credentials");
+    std::fs::create_dir(&credentials).expect("a folder");
+    std::fs::rename(keks.path().join("old"), credentials.join("dbctl.kek")).expect("moved");
+    let settings = |kek: &str| {
+        let text = format!(
+            "[environments.staging]\ndatabase_url = \"{}\"\n{kek}\n",
+            keks.db.url
+        );
+        std::fs::write(keks.path().join("dbctl.toml"), text).expect("written");
+    };
+    let verify = |with: bool| {
+        let mut command = dbctl(keks.path(), &["keys", "verify"]);
+        if with {
+            command.env("CREDENTIALS_DIRECTORY", &credentials);
+        }
+        seen(command)
+    };
+    settings("kek_credential = \"dbctl.kek\"");
+    let whole = verify(true);
+    assert_eq!(whole.code, 0, "{}{}", whole.stdout, whole.stderr);
+    let outside = verify(false);
+    assert_eq!(outside.code, 3);
+    assert!(
+        outside.stderr.contains("CREDENTIALS_DIRECTORY is not set"),
+        "{}",
+        outside.stderr
+    );
+    for name in ["../dbctl.kek", "/etc/passwd", "", "a/b"] {
+        settings(&format!("kek_credential = \"{name}\""));
+        let seen = verify(true);
+        assert_eq!(seen.code, 3, "{name}");
+        assert!(
+            seen.stderr.contains("not the bare name of a file"),
+            "{}",
+            seen.stderr
+        );
+    }
+    settings("kek_credential = \"dbctl.kek\"\nkek_file = \"new\"");
+    let both = verify(true);
+    assert_eq!(both.code, 3);
+    assert!(
+        both.stderr.contains("names more than one"),
+        "{}",
+        both.stderr
+    );
+    // And the service: the same, by its variable.
+    let backed_by = |instance: &Instance| {
+        instance.set("DATABASE_URL", &keks.db.url);
+        instance.set("SERVICE_KEK_CREDENTIAL", "dbctl.kek");
+        instance.set_mode("postgres");
+    };
+    let mut instance = Instance::new(keks.path(), "auth-1");
+    backed_by(&instance);
+    let refused = instance.try_start_with(&[]).expect_err("no credentials");
+    assert!(
+        refused.stderr.contains("CREDENTIALS_DIRECTORY is not set"),
+        "{}",
+        refused.stderr
+    );
+}
