@@ -177,13 +177,17 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('seed', 'seed', [CompletionResultType]::ParameterValue, 'Make the first version of the signing key; seeding twice changes nothing')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the versions of signing keys, without any key material')
-            [CompletionResult]::new('export', 'export', [CompletionResultType]::ParameterValue, 'Export the public keys that verifiers should trust')
+            [CompletionResult]::new('import', 'import', [CompletionResultType]::ParameterValue, 'Take keys that were made elsewhere: PEM, JWK, a JWK set, a sealed export')
+            [CompletionResult]::new('export', 'export', [CompletionResultType]::ParameterValue, 'Export the public keys that verifiers should trust, or sealed private ones')
+            [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Look whether every sealed key opens and its halves fit; changes nothing')
+            [CompletionResult]::new('rewrap', 'rewrap', [CompletionResultType]::ParameterValue, 'Seal every private key anew with another key-encryption key')
+            [CompletionResult]::new('kek', 'kek', [CompletionResultType]::ParameterValue, 'The key-encryption keys by name: list them, drop one that is no longer used')
             [CompletionResult]::new('new-kek', 'new-kek', [CompletionResultType]::ParameterValue, 'Write a new random key-encryption key to a file; never overwrites')
             break
         }
         'dbctl;keys;seed' {
             [CompletionResult]::new('--key-id', '--key-id', [CompletionResultType]::ParameterName, 'Name of the logical key; `keys.key_id` of the settings without it')
-            [CompletionResult]::new('--algorithm', '--algorithm', [CompletionResultType]::ParameterName, 'EdDSA or ES256; `keys.algorithm` of the settings without it')
+            [CompletionResult]::new('--algorithm', '--algorithm', [CompletionResultType]::ParameterName, 'EdDSA, ES256 or RS256; `keys.algorithm` of the settings without it')
             [CompletionResult]::new('--kek-file', '--kek-file', [CompletionResultType]::ParameterName, 'File with the key-encryption key; `kek_file` or `kek_command` of the environment without it')
             [CompletionResult]::new('--trust', '--trust', [CompletionResultType]::ParameterName, 'Public keys to record beside it, as a JWKS file: those of the instances that still sign without Postgres (their /.well-known/jwks.json)')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
@@ -214,7 +218,26 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'dbctl;keys;import' {
+            [CompletionResult]::new('--key-id', '--key-id', [CompletionResultType]::ParameterName, 'Name of the logical key; `keys.key_id` of the settings without it')
+            [CompletionResult]::new('--kek-file', '--kek-file', [CompletionResultType]::ParameterName, 'File with the key-encryption key; that of the environment without it')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)')
+            [CompletionResult]::new('--password-file', '--password-file', [CompletionResultType]::ParameterName, 'File with the database password on its first line; refused when others can read it')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Output for people or for programs; stdout is data, stderr is status')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour on a terminal')
+            [CompletionResult]::new('--verify-only', '--verify-only', [CompletionResultType]::ParameterName, 'Take the public halves only: they verify and never sign')
+            [CompletionResult]::new('--forget-kid', '--forget-kid', [CompletionResultType]::ParameterName, 'Take a JWK whose kid is not its RFC 7638 thumbprint, under its thumbprint: tokens that carry the other kid are not verified here')
+            [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never prompt; what would need an answer is an error that names the flag')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more on stderr (-v: what is done, -vv: everything)')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more on stderr (-v: what is done, -vv: everything)')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'dbctl;keys;export' {
+            [CompletionResult]::new('--kid', '--kid', [CompletionResultType]::ParameterName, 'Only the key with this kid')
             [CompletionResult]::new('--out', '--out', [CompletionResultType]::ParameterName, 'File to write instead of standard output')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
             [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')
@@ -223,6 +246,86 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Output for people or for programs; stdout is data, stderr is status')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour on a terminal')
             [CompletionResult]::new('--jwks', '--jwks', [CompletionResultType]::ParameterName, 'As a JSON Web Key Set (RFC 7517): every version that verifies')
+            [CompletionResult]::new('--pem', '--pem', [CompletionResultType]::ParameterName, 'As PEM (`BEGIN PUBLIC KEY`), one block for every version that verifies')
+            [CompletionResult]::new('--sealed', '--sealed', [CompletionResultType]::ParameterName, 'With the private halves, sealed as they are in the database, as JSON')
+            [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never prompt; what would need an answer is an error that names the flag')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more on stderr (-v: what is done, -vv: everything)')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more on stderr (-v: what is done, -vv: everything)')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'dbctl;keys;verify' {
+            [CompletionResult]::new('--kek-file', '--kek-file', [CompletionResultType]::ParameterName, 'File with a key-encryption key, beside the environment''s; may be given again')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)')
+            [CompletionResult]::new('--password-file', '--password-file', [CompletionResultType]::ParameterName, 'File with the database password on its first line; refused when others can read it')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Output for people or for programs; stdout is data, stderr is status')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour on a terminal')
+            [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never prompt; what would need an answer is an error that names the flag')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more on stderr (-v: what is done, -vv: everything)')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more on stderr (-v: what is done, -vv: everything)')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'dbctl;keys;rewrap' {
+            [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'File with the new key-encryption key')
+            [CompletionResult]::new('--to-credential', '--to-credential', [CompletionResultType]::ParameterName, 'Name of the new key-encryption key in systemd''s $CREDENTIALS_DIRECTORY')
+            [CompletionResult]::new('--to-command', '--to-command', [CompletionResultType]::ParameterName, 'Program and arguments that print the new key-encryption key; stands last')
+            [CompletionResult]::new('--kek-file', '--kek-file', [CompletionResultType]::ParameterName, 'File with a key-encryption key of now, beside the environment''s; may be given again')
+            [CompletionResult]::new('--confirm', '--confirm', [CompletionResultType]::ParameterName, 'The environment''s name (the database''s, where there is none), typed, instead of the prompt')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)')
+            [CompletionResult]::new('--password-file', '--password-file', [CompletionResultType]::ParameterName, 'File with the database password on its first line; refused when others can read it')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Output for people or for programs; stdout is data, stderr is status')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour on a terminal')
+            [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never prompt; what would need an answer is an error that names the flag')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more on stderr (-v: what is done, -vv: everything)')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more on stderr (-v: what is done, -vv: everything)')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'dbctl;keys;kek' {
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)')
+            [CompletionResult]::new('--password-file', '--password-file', [CompletionResultType]::ParameterName, 'File with the database password on its first line; refused when others can read it')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Output for people or for programs; stdout is data, stderr is status')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour on a terminal')
+            [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never prompt; what would need an answer is an error that names the flag')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more on stderr (-v: what is done, -vv: everything)')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more on stderr (-v: what is done, -vv: everything)')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the key-encryption keys that sealed anything here, by name')
+            [CompletionResult]::new('drop', 'drop', [CompletionResultType]::ParameterValue, 'Never seal with a key-encryption key again; one that still seals something is refused')
+            break
+        }
+        'dbctl;keys;kek;list' {
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)')
+            [CompletionResult]::new('--password-file', '--password-file', [CompletionResultType]::ParameterName, 'File with the database password on its first line; refused when others can read it')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Output for people or for programs; stdout is data, stderr is status')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour on a terminal')
+            [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never prompt; what would need an answer is an error that names the flag')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more on stderr (-v: what is done, -vv: everything)')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more on stderr (-v: what is done, -vv: everything)')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'dbctl;keys;kek;drop' {
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)')
+            [CompletionResult]::new('--password-file', '--password-file', [CompletionResultType]::ParameterName, 'File with the database password on its first line; refused when others can read it')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Output for people or for programs; stdout is data, stderr is status')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour on a terminal')
             [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never prompt; what would need an answer is an error that names the flag')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more on stderr (-v: what is done, -vv: everything)')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more on stderr (-v: what is done, -vv: everything)')

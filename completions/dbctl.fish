@@ -151,24 +151,28 @@ never\t''"
 complete -c dbctl -n "__fish_dbctl_using_subcommand preflight" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
 complete -c dbctl -n "__fish_dbctl_using_subcommand preflight" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand preflight" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list export new-kek" -l config -d 'Settings file' -r -F
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list export new-kek" -l env -d 'Environment of the settings file, such as staging or production' -r
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list export new-kek" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list export new-kek" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list export new-kek" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
 json\t''"
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list export new-kek" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list export new-kek" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list export new-kek" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list export new-kek" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list export new-kek" -f -a "seed" -d 'Make the first version of the signing key; seeding twice changes nothing'
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list export new-kek" -f -a "list" -d 'List the versions of signing keys, without any key material'
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list export new-kek" -f -a "export" -d 'Export the public keys that verifiers should trust'
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list export new-kek" -f -a "new-kek" -d 'Write a new random key-encryption key to a file; never overwrites'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -f -a "seed" -d 'Make the first version of the signing key; seeding twice changes nothing'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -f -a "list" -d 'List the versions of signing keys, without any key material'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -f -a "import" -d 'Take keys that were made elsewhere: PEM, JWK, a JWK set, a sealed export'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -f -a "export" -d 'Export the public keys that verifiers should trust, or sealed private ones'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -f -a "verify" -d 'Look whether every sealed key opens and its halves fit; changes nothing'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -f -a "rewrap" -d 'Seal every private key anew with another key-encryption key'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -f -a "kek" -d 'The key-encryption keys by name: list them, drop one that is no longer used'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -f -a "new-kek" -d 'Write a new random key-encryption key to a file; never overwrites'
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from seed" -l key-id -d 'Name of the logical key; `keys.key_id` of the settings without it' -r
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from seed" -l algorithm -d 'EdDSA or ES256; `keys.algorithm` of the settings without it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from seed" -l algorithm -d 'EdDSA, ES256 or RS256; `keys.algorithm` of the settings without it' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from seed" -l kek-file -d 'File with the key-encryption key; `kek_file` or `kek_command` of the environment without it' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from seed" -l trust -d 'Public keys to record beside it, as a JWKS file: those of the instances that still sign without Postgres (their /.well-known/jwks.json)' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from seed" -l config -d 'Settings file' -r -F
@@ -196,6 +200,23 @@ never\t''"
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from list" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from import" -l key-id -d 'Name of the logical key; `keys.key_id` of the settings without it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from import" -l kek-file -d 'File with the key-encryption key; that of the environment without it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from import" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from import" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from import" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from import" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from import" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from import" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from import" -l verify-only -d 'Take the public halves only: they verify and never sign'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from import" -l forget-kid -d 'Take a JWK whose kid is not its RFC 7638 thumbprint, under its thumbprint: tokens that carry the other kid are not verified here'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from import" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from import" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from export" -l kid -d 'Only the key with this kid' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from export" -l out -d 'File to write instead of standard output' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from export" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from export" -l env -d 'Environment of the settings file, such as staging or production' -r
@@ -207,9 +228,55 @@ complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcom
 always\t''
 never\t''"
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from export" -l jwks -d 'As a JSON Web Key Set (RFC 7517): every version that verifies'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from export" -l pem -d 'As PEM (`BEGIN PUBLIC KEY`), one block for every version that verifies'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from export" -l sealed -d 'With the private halves, sealed as they are in the database, as JSON'
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from export" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from export" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from verify" -l kek-file -d 'File with a key-encryption key, beside the environment\'s; may be given again' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from verify" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from verify" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from verify" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from verify" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from verify" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from verify" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from verify" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from verify" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rewrap" -l to -d 'File with the new key-encryption key' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rewrap" -l to-credential -d 'Name of the new key-encryption key in systemd\'s $CREDENTIALS_DIRECTORY' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rewrap" -l to-command -d 'Program and arguments that print the new key-encryption key; stands last' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rewrap" -l kek-file -d 'File with a key-encryption key of now, beside the environment\'s; may be given again' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rewrap" -l confirm -d 'The environment\'s name (the database\'s, where there is none), typed, instead of the prompt' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rewrap" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rewrap" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rewrap" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rewrap" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rewrap" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rewrap" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rewrap" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rewrap" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rewrap" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from kek" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from kek" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from kek" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from kek" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from kek" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from kek" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from kek" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from kek" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from kek" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from kek" -f -a "list" -d 'List the key-encryption keys that sealed anything here, by name'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from kek" -f -a "drop" -d 'Never seal with a key-encryption key again; one that still seals something is refused'
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from new-kek" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from new-kek" -l env -d 'Environment of the settings file, such as staging or production' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from new-kek" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
