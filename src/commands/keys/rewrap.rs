@@ -11,6 +11,8 @@ use crate::settings::Environment;
 use crate::ui::{Answer, Report, Screen};
 
 #[derive(Debug, Args)]
+// All three ways to name the new key would be wider than a terminal.
+#[command(override_usage = "dbctl keys rewrap [OPTIONS] --to <FILE>")]
 #[command(after_help = "\
 Every sealed private half is opened with the key-encryption key of now (that of the environment
 and each --kek-file), checked, sealed with the new one, read back and opened, all in one
