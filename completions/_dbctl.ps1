@@ -188,7 +188,7 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
         'dbctl;keys;seed' {
             [CompletionResult]::new('--key-id', '--key-id', [CompletionResultType]::ParameterName, 'Name of the logical key; `keys.key_id` of the settings without it')
             [CompletionResult]::new('--algorithm', '--algorithm', [CompletionResultType]::ParameterName, 'EdDSA, ES256 or RS256; `keys.algorithm` of the settings without it')
-            [CompletionResult]::new('--kek-file', '--kek-file', [CompletionResultType]::ParameterName, 'File with the key-encryption key; `kek_file` or `kek_command` of the environment without it')
+            [CompletionResult]::new('--kek-file', '--kek-file', [CompletionResultType]::ParameterName, 'File with the key-encryption key; that of the environment without it')
             [CompletionResult]::new('--trust', '--trust', [CompletionResultType]::ParameterName, 'Public keys to record beside it, as a JWKS file: those of the instances that still sign without Postgres (their /.well-known/jwks.json)')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
             [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')

@@ -173,7 +173,7 @@ complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_su
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -f -a "new-kek" -d 'Write a new random key-encryption key to a file; never overwrites'
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from seed" -l key-id -d 'Name of the logical key; `keys.key_id` of the settings without it' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from seed" -l algorithm -d 'EdDSA, ES256 or RS256; `keys.algorithm` of the settings without it' -r
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from seed" -l kek-file -d 'File with the key-encryption key; `kek_file` or `kek_command` of the environment without it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from seed" -l kek-file -d 'File with the key-encryption key; that of the environment without it' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from seed" -l trust -d 'Public keys to record beside it, as a JWKS file: those of the instances that still sign without Postgres (their /.well-known/jwks.json)' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from seed" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from seed" -l env -d 'Environment of the settings file, such as staging or production' -r

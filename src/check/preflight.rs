@@ -430,7 +430,7 @@ impl<'a> Preflight<'a> {
                 seen.saw("opening it", problem.cause());
                 Ok(seen.fail(
                     format!("the current version of {} does not open", self.key_id),
-                    "kek_file or kek_command of the environment must give the key that sealed it",
+                    "kek_file, kek_command or kek_credential of the environment must give the key that sealed it",
                 ))
             }
         }

@@ -25,10 +25,14 @@ const SENTINEL: &[u8] = b"dbctl key-encryption key sentinel";
 /// How long a command may take to print the key (a vault over the network).
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A key-encryption key, by what it is called and where it came from.
+/// A key-encryption key, by what it is called and where it came from. It seals; beside it there
+/// may be others that only open, so that a service can have the next one before anything is
+/// sealed with it, and the one of before until nothing is.
 pub struct Kek {
     key: RandomizedNonceKey,
     id: String,
+    /// The ones that only open; they have none themselves.
+    others: Vec<Kek>,
     /// For messages: the file or the command.
     origin: String,
 }
@@ -74,11 +78,11 @@ fn associated(tag: &[u8], fields: &[&[u8]]) -> Vec<u8> {
 }
 
 impl Kek {
-    /// Reads the key from a file: 32 bytes as base64 on its first line; refused when others can
-    /// read it.
+    /// Reads the key from a file: 32 bytes as base64 on its first line, and on each further line
+    /// another one that only opens; refused when others can read it.
     pub fn from_file(path: &Path) -> Result<Self> {
-        let line = crate::pg::read_secret_line(path, "the key-encryption key")?;
-        Self::parse(&line, path.display().to_string())
+        let text = crate::pg::read_secret_text(path, "the key-encryption key")?;
+        Self::parse(&text, path.display().to_string())
     }
 
     /// Reads the key from a file of systemd's credentials (`LoadCredential=`, `SetCredential=`):
@@ -107,13 +111,13 @@ impl Kek {
             return Err(wrong("everybody can read the file", "let systemd place it"));
         }
         let text = Zeroizing::new(std::fs::read_to_string(&path).doing(Exit::Config, &doing)?);
-        let line = text.lines().next().unwrap_or_default().trim_end();
-        Self::parse(&SecretString::from(line), format!("the credential {name}"))
+        let text = SecretString::from(text.as_str());
+        Self::parse(&text, format!("the credential {name}"))
     }
 
     /// Takes the key from the output of a program (a KMS, a vault). Its stderr stays visible.
     pub async fn from_command(argv: &[String]) -> Result<Self> {
-        let doing = "running kek_command";
+        let doing = "asking a command for the key-encryption key";
         let Some((program, args)) = argv.split_first() else {
             return Err(Problem::new(Exit::Config, doing, "it is empty"));
         };
@@ -141,7 +145,7 @@ impl Kek {
         let text = std::str::from_utf8(&stdout)
             .map_err(|_| Problem::new(Exit::Config, doing, "its output is not text"))?;
         Self::parse(
-            &SecretString::from(text.trim()),
+            &SecretString::from(text),
             format!("the command `{program}`"),
         )
     }
@@ -177,14 +181,31 @@ impl Kek {
             )
             .next("it must be 32 random bytes as base64: `dbctl keys new-kek FILE`")
         };
-        let bytes = STANDARD
-            .decode(text.expose_secret())
-            .map(Zeroizing::new)
-            .map_err(|_| bad("it is not base64"))?;
-        if bytes.len() != 32 {
-            return Err(bad(&format!("it has {} bytes instead of 32", bytes.len())));
+        let lines = text.expose_secret().lines().map(str::trim);
+        let mut lines = lines.enumerate().filter(|(_, line)| !line.is_empty());
+        let one = |(index, line): (usize, &str)| {
+            let at = match index {
+                0 => "it".to_owned(),
+                n => format!("line {}", n + 1),
+            };
+            let bytes = STANDARD
+                .decode(line)
+                .map(Zeroizing::new)
+                .map_err(|_| bad(&format!("{at} is not base64")))?;
+            match bytes.len() {
+                32 => Self::from_bytes(&bytes, origin.clone()),
+                n => Err(bad(&format!("{at} has {n} bytes instead of 32"))),
+            }
+        };
+        let first = lines.next().ok_or_else(|| bad("the file is empty"))?;
+        let mut kek = one(first)?;
+        for line in lines {
+            let other = one(line)?;
+            if kek.with_id(&other.id).is_none() {
+                kek.others.push(other);
+            }
         }
-        Self::from_bytes(&bytes, origin)
+        Ok(kek)
     }
 
     /// From the 32 bytes themselves; `origin` says where they came from, for messages.
@@ -196,6 +217,7 @@ impl Kek {
         Ok(Self {
             key,
             id: derived_id(bytes),
+            others: Vec::new(),
             origin: origin.into(),
         })
     }
@@ -209,6 +231,19 @@ impl Kek {
     /// and tells nothing about the key.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// This key or one beside it, by its name.
+    pub fn with_id(&self, id: &str) -> Option<&Kek> {
+        let beside = || self.others.iter().find(|other| other.id == id);
+        if self.id == id { Some(self) } else { beside() }
+    }
+
+    /// The names of this key and of those beside it.
+    pub fn ids(&self) -> String {
+        let others = self.others.iter().map(|other| &*other.id);
+        let all: Vec<&str> = std::iter::once(&*self.id).chain(others).collect();
+        all.join(", ")
     }
 
     pub(super) fn seal(&self, row: Row<'_>, private: &[u8]) -> Result<Sealed> {
@@ -265,29 +300,31 @@ impl Kek {
     /// Opens what [`Kek::seal`] made for the same row.
     pub(super) fn open(&self, row: Row<'_>, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>> {
         let doing = format!("opening version {} of key {}", row.version, row.key_id);
-        if sealed.kek_id != self.id {
+        let Some(kek) = self.with_id(&sealed.kek_id) else {
             return Err(Problem::new(
                 Exit::Config,
                 doing,
                 format!(
                     "it is sealed with {}, but {} was given (from {})",
-                    sealed.kek_id, self.id, self.origin
+                    sealed.kek_id,
+                    self.ids(),
+                    self.origin
                 ),
             )
             .next("give the key-encryption key that sealed it (kek_file, SERVICE_KEK_FILE)"));
-        }
+        };
         let damaged = || {
             Problem::new(
                 Exit::Config,
                 &doing,
                 format!(
                     "the right key-encryption key ({}) does not open it: the sealed bytes were changed or belong to another row",
-                    self.id
+                    kek.id
                 ),
             )
             .next("restore this row from a backup, or make a new version: `dbctl keys rotate`")
         };
-        self.open_bytes(&row.associated(), &sealed.nonce, &sealed.ciphertext)
+        kek.open_bytes(&row.associated(), &sealed.nonce, &sealed.ciphertext)
             .ok_or_else(damaged)
     }
 }

@@ -62,7 +62,7 @@ pub async fn rewrap(db: &Database, old: &[Kek], new: &Kek) -> Result<Rewrapped> 
     register(&mut tx, new).await?;
     let mut moved = Vec::new();
     for (version, sealed) in &to_move {
-        let kek = old.iter().find(|kek| kek.id() == sealed.kek_id);
+        let kek = old.iter().find_map(|kek| kek.with_id(&sealed.kek_id));
         let kek = kek.ok_or_else(|| Problem::new(Exit::Failed, DOING, "a key is missing"))?;
         let pair = opened(version, sealed, kek)?;
         let anew = new.seal(row_of(version), pair.pkcs8())?;
@@ -100,7 +100,7 @@ fn strangers(to_move: &[&(KeyVersion, Sealed)], old: &[Kek]) -> Option<Problem> 
     let mut unknown: Vec<&str> = to_move
         .iter()
         .map(|(_, sealed)| &*sealed.kek_id)
-        .filter(|id| !old.iter().any(|kek| kek.id() == *id))
+        .filter(|id| !old.iter().any(|kek| kek.with_id(id).is_some()))
         .collect();
     unknown.sort_unstable();
     unknown.dedup();
@@ -109,7 +109,7 @@ fn strangers(to_move: &[&(KeyVersion, Sealed)], old: &[Kek]) -> Option<Problem> 
     }
     let given: Vec<String> = old
         .iter()
-        .map(|kek| format!("{} holds {}", kek.origin(), kek.id()))
+        .map(|kek| format!("{} holds {}", kek.origin(), kek.ids()))
         .collect();
     let sealed = unknown.iter().map(|id| {
         let versions: Vec<(String, i32)> = to_move

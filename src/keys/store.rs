@@ -128,7 +128,7 @@ impl StoredVersion {
                     sealed.kek_id
                 ),
             )
-            .next("set kek_file or kek_command (the service: SERVICE_KEK_FILE)"));
+            .next("set kek_file, kek_command or kek_credential (the service: SERVICE_KEK_FILE)"));
         };
         let row = Row {
             key_id: &v.key_id,

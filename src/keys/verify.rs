@@ -82,7 +82,7 @@ pub async fn verify(db: &Database, keks: &[Kek]) -> Result<Verification> {
         .map(|row| version_health(row, keks))
         .collect::<Result<_>>()?;
     let sentinels = registered.into_iter().map(|(kek_id, sealed, nonce)| {
-        let kek = keks.iter().find(|kek| kek.id() == kek_id);
+        let kek = keks.iter().find_map(|kek| kek.with_id(&kek_id));
         let health = match (kek, sealed, nonce) {
             (Some(kek), Some(sealed), Some(nonce)) => match kek.opens_sentinel(&nonce, &sealed) {
                 true => Health::Whole,
@@ -108,15 +108,17 @@ fn version_health(row: &PgRow, keks: &[Kek]) -> Result<VersionHealth> {
             why: p.cause().to_owned(),
         },
         (Ok(_), None) => Health::PublicOnly,
-        (Ok(version), Some(sealed)) => match keks.iter().find(|kek| kek.id() == sealed.kek_id) {
-            None => Health::Unseen,
-            Some(kek) => match opened(&version, sealed, kek) {
-                Ok(_) => Health::Whole,
-                Err(p) => Health::Damaged {
-                    why: p.cause().to_owned(),
+        (Ok(version), Some(sealed)) => {
+            match keks.iter().find_map(|kek| kek.with_id(&sealed.kek_id)) {
+                None => Health::Unseen,
+                Some(kek) => match opened(&version, sealed, kek) {
+                    Ok(_) => Health::Whole,
+                    Err(p) => Health::Damaged {
+                        why: p.cause().to_owned(),
+                    },
                 },
-            },
-        },
+            }
+        }
     };
     let state: String = row.try_get("state").map_err(fail)?;
     Ok(VersionHealth {

@@ -310,6 +310,20 @@ fn parse(origin: &str, url: &str, may_hold_password: bool) -> Result<PgConnectOp
 
 /// The first line of a file that only its owner can read.
 pub(crate) fn read_secret_line(file: &Path, what: &str) -> Result<SecretString> {
+    let text = read_secret_text(file, what)?;
+    let line = text.expose_secret().lines().next().map(str::trim_end);
+    match line.filter(|line| !line.is_empty()) {
+        Some(line) => Ok(SecretString::from(line)),
+        None => Err(Problem::new(
+            Exit::Config,
+            format!("reading {what} from {}", file.display()),
+            "the file is empty",
+        )),
+    }
+}
+
+/// A whole file that only its owner can read.
+pub(crate) fn read_secret_text(file: &Path, what: &str) -> Result<SecretString> {
     let doing = format!("reading {what} from {}", file.display());
     if crate::durable::others_can_read(file).doing(Exit::Config, &doing)? {
         return Err(
@@ -318,10 +332,7 @@ pub(crate) fn read_secret_line(file: &Path, what: &str) -> Result<SecretString> 
         );
     }
     let text = zeroize::Zeroizing::new(std::fs::read_to_string(file).doing(Exit::Config, &doing)?);
-    match text.lines().next().map(str::trim_end) {
-        Some(line) if !line.is_empty() => Ok(SecretString::from(line)),
-        _ => Err(Problem::new(Exit::Config, doing, "the file is empty")),
-    }
+    Ok(SecretString::from(text.as_str()))
 }
 
 /// Says where others on the way could read or change what is sent; an error where that is refused.

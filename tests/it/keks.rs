@@ -324,8 +324,16 @@ fn tokens_outlive_a_rewrap_and_the_service_starts_with_the_new_key() {
     let before = instance.issue("alice");
     assert_eq!(run(dir.path(), &["keys", "new-kek", "new.b64"]).code, 0);
     let (url, kek) = (&backed.db.url, backed.kek_file.to_str().expect("UTF-8"));
-    let rewrap = ["keys", "rewrap", "--to", "new.b64", "--kek-file", kek];
-    let rest = ["--database-url", url, "--confirm", &backed.db.name];
+    let new = dir.path().join("new.b64");
+    let rewrap = ["keys", "rewrap", "--kek-file", kek, "--database-url", url];
+    // From a command, as from a vault.
+    let rest = [
+        "--confirm",
+        &backed.db.name,
+        "--to-command",
+        "cat",
+        "new.b64",
+    ];
     let moved = run(dir.path(), &[&rewrap[..], &rest].concat());
     assert_eq!(moved.code, 0, "{}", moved.stderr);
     // It goes on with what it has in memory, also after it has refreshed its copy.
@@ -342,14 +350,56 @@ fn tokens_outlive_a_rewrap_and_the_service_starts_with_the_new_key() {
         "{}",
         refused.stderr
     );
-    instance.set(
-        "SERVICE_KEK_FILE",
-        dir.path().join("new.b64").to_str().expect("UTF-8"),
-    );
-    instance.start();
-    for issued in [&before, &meanwhile, &instance.issue("carol")] {
-        assert_eq!(instance.verify(token(issued)), (200, "ok".to_owned()));
+    // Both, one on each line: the order in which they are exchanged without a gap.
+    let both = dir.path().join("both.b64");
+    let text = |file: &Path| std::fs::read_to_string(file).expect("a key");
+    let lines = text(&backed.kek_file) + &text(&new);
+    std::fs::write(&both, lines).expect("written");
+    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&both, closed).expect("chmod");
+    for file in [&both, &new] {
+        instance.set("SERVICE_KEK_FILE", file.to_str().expect("UTF-8"));
+        instance.start();
+        for issued in [&before, &meanwhile, &instance.issue("carol")] {
+            assert_eq!(instance.verify(token(issued)), (200, "ok".to_owned()));
+        }
+        instance.stop();
     }
+    // The first line seals, the second one only opens.
+    let both = both.to_str().expect("UTF-8");
+    let verify = ["keys", "verify", "--kek-file", both, "--database-url", url];
+    let whole = run(dir.path(), &verify);
+    assert_eq!(whole.code, 0, "{}", whole.stdout);
+    let seed = [
+        "keys",
+        "seed",
+        "--key-id",
+        "b",
+        "--kek-file",
+        both,
+        "--database-url",
+        url,
+    ];
+    assert_eq!(run(dir.path(), &seed).code, 0);
+    let sealed = backed
+        .db
+        .psql("SELECT count(DISTINCT kek_id) FROM security.signing_key_versions");
+    assert_eq!(sealed, "2");
+    std::fs::write(both, "AAAA\n").expect("written");
+    let short = run(dir.path(), &verify);
+    assert!(
+        short.stderr.contains("it has 3 bytes instead of 32"),
+        "{}",
+        short.stderr
+    );
+    std::fs::write(both, text(&new) + "\nno base64!\n").expect("written");
+    let bad = run(dir.path(), &verify);
+    assert!(
+        bad.stderr.contains("line 3 is not base64"),
+        "{}",
+        bad.stderr
+    );
+    assert!(!bad.stderr.contains("no base64!"), "{}", bad.stderr);
 }
 
 #[test]

@@ -19,7 +19,8 @@ and each --kek-file), checked, sealed with the new one, read back and opened, al
 transaction: if anything goes wrong or it is interrupted, nothing has changed. Running it again
 moves only what is not moved yet.
 
-A service that runs goes on; at its next start, and for the next rotation, it needs the new key.
+A service needs the new key from its next start on, so give it to them first, as a second line
+of the file: what stands there only opens. When all is moved, the first line can go.
 
 Example:
   dbctl keys new-kek kek-2027.b64
@@ -80,7 +81,7 @@ impl Report for Rewrapped {
         writeln!(out, "\nNext:")?;
         writeln!(
             out,
-            "  give the new key to the services (SERVICE_KEK_FILE) and to dbctl.toml (kek_file), then"
+            "  the services (SERVICE_KEK_FILE) and dbctl.toml (kek_file) get the new key alone, then"
         )?;
         for id in &self.from {
             writeln!(out, "  dbctl keys kek drop {id}")?;
@@ -119,7 +120,8 @@ pub async fn run(args: RewrapArgs, context: &Context) -> Result<Exit> {
                 kek.versions, kek.kek_id
             );
         }
-        facts += "At its next start, a service that does not have the new key has none that opens them.\n";
+        facts += "A service that does not have the new key then opens nothing at its next start; it may have\n\
+                  both, one on each line of SERVICE_KEK_FILE.\n";
         match context.ui.confirm(name, &facts, args.confirm.as_deref())? {
             Answer::Confirmed(_) => {}
             Answer::Declined => {

@@ -22,7 +22,7 @@ pub struct SeedArgs {
     #[arg(long)]
     algorithm: Option<Algorithm>,
 
-    /// File with the key-encryption key; `kek_file` or `kek_command` of the environment without it
+    /// File with the key-encryption key; that of the environment without it
     #[arg(long, value_name = "FILE")]
     kek_file: Option<PathBuf>,
 

@@ -54,7 +54,7 @@ impl VerifyReport {
                 .iter()
                 .filter(|v| v.health == Health::Unseen)
                 .count(),
-            given: keks.iter().map(|kek| kek.id().to_owned()).collect(),
+            given: keks.iter().map(Kek::ids).collect(),
             seen,
         }
     }
