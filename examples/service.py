@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 
 from plumbing import stores
 from plumbing.borrowed import Postgres, Unavailable, signed_by
-from plumbing.stores import b64, now, stamp, unb64
+from plumbing.stores import b64, now, read_once, stamp, unb64, uuid7
 from plumbing.web import Refused, endpoint, serve
 
 CLAIMS = {"iss": str, "aud": str, "sub": str, "jti": str, "sid": str, "iat": int, "exp": int}
@@ -50,37 +50,44 @@ class Service:
         """The kid and the claims of a token as far as they are certain, and why it is not good, or None."""
         try:
             head, payload, signature = token.split(".")
-            header = json.loads(unb64(head))
+            header = read_once(unb64(head))
             kid, alg = header["kid"], header["alg"]
-            plain = isinstance(kid, str) and "crit" not in header and len(token) <= 8192
-            signature, claims = unb64(signature), json.loads(unb64(payload))
+            if len(token) > 8192 or "crit" in header or not isinstance(kid, str):
+                raise ValueError
         except (AttributeError, KeyError, TypeError, ValueError):
             return None, None, "malformed"
-        key = self.keys.trusted(kid) if plain else None
-        if not plain or key and alg != key["alg"]:
-            return None, None, "malformed"
+        key, now_s, skew_s = self.keys.trusted(kid), time.time(), self.config["SERVICE_CLOCK_SKEW"]
         if not key:
             return None, None, "unknown_key"
-        if not signed_by(stores.public_of(key), signature, f"{head}.{payload}".encode()):
-            return kid, None, "bad_signature"
-        right = isinstance(claims, dict) and type(claims.get("nbf", 0)) is int \
-            and all(type(claims.get(name)) is kind for name, kind in CLAIMS.items())
-        if not right or not claims["jti"] or not claims["sid"] \
-                or max(claims["iat"], claims.get("nbf", 0)) > time.time() + self.config["SERVICE_CLOCK_SKEW"] \
-                or claims["iss"] != self.config["SERVICE_ISSUER"] or claims["aud"] != self.config["SERVICE_AUDIENCE"]:
+        try:
+            if alg != key["alg"]:
+                return kid, None, "malformed"
+            if not signed_by(stores.public_of(key), unb64(signature), f"{head}.{payload}".encode()):
+                return kid, None, "bad_signature"
+            claims = read_once(unb64(payload))
+        except ValueError:
             return kid, None, "malformed"
-        return kid, claims, None if time.time() < claims["exp"] else "expired"
+        if any(type(claims.get(name)) is not kind for name, kind in CLAIMS.items()) or type(claims.get("nbf", 0)) is not int:
+            return kid, None, "malformed"
+        if claims["exp"] <= now_s:
+            return kid, None, "expired"
+        ours = claims["iss"] == self.config["SERVICE_ISSUER"] and claims["aud"] == self.config["SERVICE_AUDIENCE"]
+        in_time = max(claims["iat"], claims.get("nbf", 0)) <= now_s + skew_s
+        return (kid, claims, None) if ours and in_time and claims["jti"] and claims["sid"] else (kid, None, "malformed")
 
     @endpoint("POST", "/v1/tokens", "issue")
     def issue(self, request):
         subject, session = request.text("subject", needed=True), request.text("session_id")
-        if session and self.revocations.check("", session):
-            request.decided("token.issue", subject, "revoked_session")
-            raise Refused(403, "revoked_session", "the session is revoked")
+        refused = session and self.revocations.check("", session)
+        if session and not refused and self.revocations.may_be_lost(session, self.config["SERVICE_TOKEN_LIFETIME"]):
+            refused = "issued_too_early"
+        if refused:
+            request.decided("token.issue", subject, refused)
+            raise Refused(403, refused, "the session is revoked, or nobody knows whether it is")
         (kid, private), iat = self.keys.signing(), int(time.time())
         claims = {"iss": self.config["SERVICE_ISSUER"], "aud": self.config["SERVICE_AUDIENCE"], "sub": subject,
                   "iat": iat, "exp": iat + self.config["SERVICE_TOKEN_LIFETIME"], "jti": str(uuid.uuid4()),
-                  "sid": session or str(uuid.uuid4())}
+                  "sid": session or str(uuid7())}
         signed = ".".join(b64(json.dumps(part).encode()) for part in ({"alg": "EdDSA", "kid": kid}, claims))
         expires_at = stamp(datetime.fromtimestamp(claims["exp"], timezone.utc))
         request.decided("token.issue", subject, "ok", kid, claims)
@@ -93,7 +100,9 @@ class Service:
         kid = claims = None
         try:
             kid, claims, reason = self.authentic(request.body.get("token"))
-            reason = reason or self.revocations.check(claims["jti"], claims["sid"]) or "ok"
+            reason = reason or self.revocations.check(claims["jti"], claims["sid"])
+            limit = self.revocations.limit()
+            reason = reason or ("issued_too_early" if limit and claims["iat"] <= limit else "ok")
         except Unavailable as e:
             reason = request.cannot_say("revocation_unavailable" if claims else "key_lookup_failed", e)
         request.decided("token.verify", claims["sub"] if claims else "", reason, kid, claims)
@@ -156,7 +165,9 @@ class Service:
 
     def merge(self, snapshot, request_id):
         by = f"carry from {snapshot.get('source')}"
-        return {"tokens_added": self.revocations.add("token", snapshot["revoked_tokens"], by, request_id),
+        self.revocations.raise_limit(snapshot.get("deny_issued_before"))
+        holds = {} if self.revocations.limit() is None else {"deny_issued_before": self.revocations.local.all["deny_issued_before"]}
+        return holds | {"tokens_added": self.revocations.add("token", snapshot["revoked_tokens"], by, request_id),
                 "sessions_added": self.revocations.add("session", snapshot["revoked_sessions"], by, request_id),
                 "keys_added": self.keys.add(snapshot["keys"]), "watermarks_raised": self.nonces.add(snapshot["watermarks"])}
 

@@ -34,6 +34,12 @@ def stamp(moment):
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def uuid7():
+    """A UUID that begins with the time (RFC 9562, section 5.7)."""
+    number = time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10))
+    return uuid.UUID(int=number & ~(0xF << 76 | 0x3 << 62) | 0x7 << 76 | 0x2 << 62)
+
+
 def moment(text):
     """RFC 3339. What is finer than a microsecond is cut off."""
     return datetime.fromisoformat(text)
@@ -49,6 +55,21 @@ def unb64(text):
     if b64(raw) != text:
         raise ValueError("it is not base64url")
     return raw
+
+
+def read_once(raw):
+    """A JSON object. One that says a name twice is refused: two readers would see two different ones."""
+    def once(pairs):
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("a name stands there twice")
+        return dict(pairs)
+    try:
+        read = json.loads(raw, object_pairs_hook=once)
+    except RecursionError:
+        raise ValueError("it is nested too deeply")
+    if not isinstance(read, dict):
+        raise ValueError("it is not a JSON object")
+    return read
 
 
 def secret(path):
@@ -78,6 +99,8 @@ def sound(snapshot):
                 raise ValueError("a watermark makes no sense")
         for key in snapshot["keys"]:
             public_of(key), key["revoked"]
+        if snapshot.get("deny_issued_before"):
+            moment(snapshot["deny_issued_before"])
         if snapshot["schema"] != "dbctl.carry/1":
             raise ValueError("it is of another schema")
     except (KeyError, TypeError, ValueError) as e:
@@ -142,6 +165,29 @@ class Revocations:
             if standby:
                 raise Unavailable("the server is a standby: it may not know the newest revocations")
         return "revoked_token" if token else "revoked_session" if session else None
+
+    def limit(self):
+        """Revocations from before it may be lost, and nobody knows which: seconds since 1970, or None. Postgres
+        knows each by its id."""
+        text = None if self.pg else self.local.all.get("deny_issued_before")
+        return text and moment(text).timestamp()
+
+    def raise_limit(self, text):
+        known = self.local.all.get("deny_issued_before")
+        if text and (known is None or moment(known) < moment(text)):
+            self.local.all["deny_issued_before"] = text
+            self.local.save()
+
+    def may_be_lost(self, session_id, lifetime_s):
+        """Whether the session may be from before the limit, for as long as one of its tokens could be valid."""
+        limit = self.limit()
+        if limit is None or time.time() > limit + lifetime_s + SKEW_S:
+            return False
+        try:
+            known = uuid.UUID(session_id)
+        except ValueError:
+            return True
+        return known.version != 7 or (known.int >> 80) / 1000 <= limit
 
     def add(self, kind, entries, by, request_id):
         """The union, in which the later expiry stays. Returns how many were new, once they are durable."""

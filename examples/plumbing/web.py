@@ -16,7 +16,7 @@ SETTINGS = {"SERVICE_NAME": None, "SERVICE_STATE_DIR": None, "SERVICE_LISTEN": "
             "SERVICE_NONCE_MAX_JUMP": str(1 << 40), "SERVICE_CLOCK_SKEW": "5m", "DATABASE_URL": ""}
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 REASONS = ["malformed", "unknown_key", "key_lookup_failed", "bad_signature", "expired", "revoked_token",
-           "revoked_session", "revocation_unavailable"]
+           "revoked_session", "issued_too_early", "revocation_unavailable"]
 BOUNDS = 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5
 ENDPOINTS = {}
 

@@ -131,6 +131,20 @@ pub struct Opening<'a> {
     pub accept_copy: Option<Timestamp>,
 }
 
+impl<'a> Opening<'a> {
+    /// With a window of 1,000, and nothing that was carried over.
+    pub const fn new(state_dir: &'a Path, node: &'a str) -> Self {
+        Self {
+            state_dir,
+            node,
+            window: 1_000,
+            carried: &[],
+            max_jump: MAX_JUMP,
+            accept_copy: None,
+        }
+    }
+}
+
 impl Nonces {
     /// Opens the file store, or the Postgres store when there is a database.
     pub async fn open(
