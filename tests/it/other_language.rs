@@ -31,6 +31,16 @@ fn in_python(parent: &Path, name: &str) -> Instance {
     instance
 }
 
+const SHIPPED: &str = include_str!("../../runbooks/phase-1-postgres-cutover.md");
+
+/// The runbook that dbctl carries, word for word but for one number: no test asserts timings, so
+/// a request may take as long as the histogram can tell.
+fn cutover() -> String {
+    let strict = "slower = { than = 0.25,";
+    assert_eq!(SHIPPED.matches(strict).count(), 1);
+    SHIPPED.replace(strict, "slower = { than = 2.5,")
+}
+
 /// One instance in staging and two in production, on memory and files, each environment with a
 /// database of its own that nothing was done to yet.
 struct World {
@@ -74,7 +84,9 @@ impl World {
         }
         let instances = Arc::new(instances);
         let supervisor = supervise(instances.clone());
-        let mut settings = String::from("[keys]\nverifier_cache = \"2s\"\n");
+        std::fs::write(dir.path().join("cutover.md"), cutover()).expect("written");
+        let mut settings =
+            String::from("[keys]\nverifier_cache = \"2s\"\n[runbook]\npath = \"cutover.md\"\n");
         for ((env, name, group), supervised) in CAST.iter().zip(instances.iter()) {
             if !settings.contains(&format!("[environments.{env}]")) {
                 settings += &format!(
@@ -435,7 +447,6 @@ fn it_answers_as_the_reference_service_does() {
     // What the gates and triggers of the shipped runbook look at is there from the start, under
     // the names that the reference service has.
     let [known, given] = [&reference, &python].map(series);
-    let watched = include_str!("../../runbooks/phase-1-postgres-cutover.md");
     for name in [
         "auth_requests_total",
         "auth_request_duration_seconds",
@@ -443,7 +454,7 @@ fn it_answers_as_the_reference_service_does() {
         "auth_key_lookup_failures_total",
         "nonce_reservation_errors_total",
     ] {
-        assert!(watched.contains(name), "{name} is not watched any more");
+        assert!(SHIPPED.contains(name), "{name} is not watched any more");
         let of = |names: &[String]| -> Vec<String> {
             let wanted = names.iter().filter(|n| n.starts_with(name));
             // A reason that only one of them can have is no difference to the sum.
