@@ -42,6 +42,7 @@ complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "migrate" -d 'Create, li
 complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "preflight" -d 'Check the preconditions of a rollout, each with evidence'
 complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "keys" -d 'Seed, list and export signing keys'
 complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "toggles" -d 'Show and set the four runtime toggles on targets'
+complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "carry" -d 'Carry live state across a switch; look at the rollback kit'
 complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "smoke" -d 'Check the running service over HTTP'
 complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "verify" -d 'Run the verification queries of a runbook, read-only'
 complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "runbook" -d 'Check and list runbooks'
@@ -332,6 +333,108 @@ complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_sub
 complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_subcommand_from set" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
 complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_subcommand_from set" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and not __fish_seen_subcommand_from plan status export import refresh accept" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and not __fish_seen_subcommand_from plan status export import refresh accept" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and not __fish_seen_subcommand_from plan status export import refresh accept" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and not __fish_seen_subcommand_from plan status export import refresh accept" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and not __fish_seen_subcommand_from plan status export import refresh accept" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and not __fish_seen_subcommand_from plan status export import refresh accept" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and not __fish_seen_subcommand_from plan status export import refresh accept" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and not __fish_seen_subcommand_from plan status export import refresh accept" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and not __fish_seen_subcommand_from plan status export import refresh accept" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and not __fish_seen_subcommand_from plan status export import refresh accept" -f -a "plan" -d 'Show what a switch would carry over, what differs and what it would burn; read-only'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and not __fish_seen_subcommand_from plan status export import refresh accept" -f -a "status" -d 'Show how far instances and Postgres know the same, and how good the rollback kit is'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and not __fish_seen_subcommand_from plan status export import refresh accept" -f -a "export" -d 'Write what instances, Postgres or the kit know to a new file'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and not __fish_seen_subcommand_from plan status export import refresh accept" -f -a "import" -d 'Merge an exported file into Postgres or into instances; it only ever adds'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and not __fish_seen_subcommand_from plan status export import refresh accept" -f -a "refresh" -d 'Make the rollback kit fresh, and change nothing else'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and not __fish_seen_subcommand_from plan status export import refresh accept" -f -a "accept" -d 'Have a rollback use a kit that is not what the journal recorded'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from plan" -l to -d 'Where the state is to go; without it away from where all of the instances keep it' -r -f -a "postgres\t''
+memory\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from plan" -l on -d 'Target or group to look at; all targets without it. May be repeated' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from plan" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from plan" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from plan" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from plan" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from plan" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from plan" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from plan" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from plan" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from plan" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from status" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from status" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from status" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from status" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from status" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from status" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from status" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from export" -l from -d 'Whose knowledge' -r -f -a "instances\t'The running instances, merged'
+postgres\t'The database'
+kit\t'The rollback kit, with the margins of a rollback for its age'"
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from export" -l on -d 'With --from instances: target or group to ask; all targets without it. May be repeated' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from export" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from export" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from export" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from export" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from export" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from export" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from export" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from export" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from import" -l into -d 'Who is to know it' -r -f -a "postgres\t''
+instances\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from import" -l on -d 'With --into instances: target or group; all targets without it. May be repeated' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from import" -l confirm -d 'The environment\'s name, instead of typing it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from import" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from import" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from import" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from import" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from import" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from import" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from import" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from import" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from refresh" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from refresh" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from refresh" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from refresh" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from refresh" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from refresh" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from refresh" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from refresh" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from refresh" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from accept" -l confirm -d 'The environment\'s name, instead of typing it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from accept" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from accept" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from accept" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from accept" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from accept" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from accept" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from accept" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from accept" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand carry; and __fish_seen_subcommand_from accept" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand smoke" -l on -d 'Target or group to check; all targets without it. May be repeated' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand smoke" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand smoke" -l env -d 'Environment of the settings file, such as staging or production' -r

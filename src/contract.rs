@@ -52,8 +52,8 @@ pub struct VerifyRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     pub allow: bool,
-    /// `ok`, `revoked_token`, `revoked_session`, `expired`, `bad_signature`, `malformed`,
-    /// `unknown_key`, `key_lookup_failed`, `revocation_unavailable`.
+    /// `ok`, `revoked_token`, `revoked_session`, `issued_too_early`, `expired`, `bad_signature`,
+    /// `malformed`, `unknown_key`, `key_lookup_failed`, `revocation_unavailable`.
     pub reason_code: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
@@ -133,6 +133,10 @@ pub struct Snapshot {
     pub watermarks: Vec<Watermark>,
     /// Public halves of keys that must be trusted (or, if revoked, must not be).
     pub keys: Vec<PublicKey>,
+    /// Some revocations before this moment are lost, and nobody knows which: deny every token that
+    /// was issued before it (RFC 7519, section 4.1.6: `iat`). Of two, the later one holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deny_issued_before: Option<Timestamp>,
 }
 
 impl Snapshot {
@@ -169,12 +173,30 @@ pub struct PublicKey {
     pub revoked: bool,
 }
 
+/// Names one state of a rollback kit: what a journal records whenever the kit was made fresh, so
+/// that one that was edited, swapped or restored from a copy is told from it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct KitSeal {
+    /// The machine and the folder that it lies in: whoever drives from there has one of their own
+    /// for each environment.
+    pub place: String,
+    /// Which kit: one that was begun anew is another.
+    pub kit: String,
+    /// Counts its refreshes up, from 1.
+    pub serial: u64,
+    /// SHA-256 of what it holds and of the seals before, in hexadecimal.
+    pub hash: String,
+}
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Imported {
     pub tokens_added: u64,
     pub sessions_added: u64,
     pub keys_added: u64,
     pub watermarks_raised: u64,
+    /// The limit that holds there now; none where tokens are not denied for their age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deny_issued_before: Option<Timestamp>,
 }
 
 /// `POST /v1/carry/fence` → 200 [`Fence`]. When the answer arrives, every revocation and nonce

@@ -75,6 +75,7 @@ pub struct Config {
     pub migrations: MigrationsConfig,
     pub journal: JournalConfig,
     pub keys: KeysConfig,
+    pub carry: CarryConfig,
     pub runbook: RunbookConfig,
     pub smoke: crate::check::smoke::SmokeConfig,
     /// Bearer tokens for what gates and triggers ask over HTTP.
@@ -143,6 +144,27 @@ impl Default for KeysConfig {
             token_lifetime: Duration::from_secs(60 * 60),
         }
     }
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CarryConfig {
+    /// What a rollback without Postgres does about the time since the rollback kit was fresh.
+    pub gap: Gap,
+}
+
+/// What a rollback without Postgres does about revocations that it cannot know: those that were
+/// accepted after the rollback kit was fresh.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gap {
+    /// Tokens that were revoked in the gap are accepted again until they expire, or until Postgres
+    /// answers and its revocations come home.
+    #[default]
+    Accept,
+    /// Every token that was issued before the rollback is denied: whoever was logged in logs in
+    /// again, and nothing revoked comes back to life.
+    DenyIssuedBefore,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -504,4 +526,19 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok()
         .filter(|d| !d.is_zero())
         .ok_or_else(|| format!("`{text}` is not a positive duration"))
+}
+
+/// The name of this machine.
+#[cfg(unix)]
+pub fn host() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// The name of this machine.
+#[cfg(not(unix))]
+pub fn host() -> String {
+    std::env::var("COMPUTERNAME").unwrap_or_else(|_| "unknown".into())
 }

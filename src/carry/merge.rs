@@ -3,7 +3,7 @@
 //! The merge is a join of a semilattice: commutative, associative and idempotent. So it does not
 //! matter in which order instances are asked, how often, or whether an import is repeated.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
@@ -14,6 +14,7 @@ use super::contract::{PublicKey, RevokedSession, RevokedToken, Snapshot, Waterma
 /// * A revocation keeps its first time, with the reason given then, and its latest expiry.
 /// * A watermark keeps its highest top and its largest window.
 /// * A key that is revoked anywhere is revoked.
+/// * Of two limits for the age of tokens the later one holds: it denies more.
 /// * `taken_at` is the latest, `source` is the set of sources joined with `+`.
 pub fn merge<'a>(snapshots: impl IntoIterator<Item = &'a Snapshot>) -> Snapshot {
     let mut taken_at = Timestamp::UNIX_EPOCH;
@@ -22,8 +23,11 @@ pub fn merge<'a>(snapshots: impl IntoIterator<Item = &'a Snapshot>) -> Snapshot 
     let mut sessions: BTreeMap<&str, RevokedSession> = BTreeMap::new();
     let mut watermarks: BTreeMap<(&str, &str), Watermark> = BTreeMap::new();
     let mut keys: BTreeMap<&str, PublicKey> = BTreeMap::new();
+    let mut deny_issued_before = None;
     for snapshot in snapshots {
         taken_at = taken_at.max(snapshot.taken_at);
+        // None is the least of all.
+        deny_issued_before = snapshot.deny_issued_before.max(deny_issued_before);
         sources.extend(snapshot.source.split('+').filter(|s| !s.is_empty()));
         for given in &snapshot.revoked_tokens {
             tokens
@@ -70,6 +74,7 @@ pub fn merge<'a>(snapshots: impl IntoIterator<Item = &'a Snapshot>) -> Snapshot 
         revoked_sessions: sessions.into_values().collect(),
         watermarks: watermarks.into_values().collect(),
         keys: keys.into_values().collect(),
+        deny_issued_before,
     }
 }
 
@@ -98,6 +103,63 @@ fn join_key(ours: &mut PublicKey, given: &PublicKey) {
         *ours = given.clone();
     }
     ours.revoked = revoked;
+}
+
+/// The latest expiry that is told apart: 9999-12-30 22:00 UTC, in microseconds since 1970.
+const LAST_US: i64 = 253_402_207_200_000_000;
+
+/// What of `snapshot` is news to somebody who knows `known`: revocations that they lack or have
+/// with an earlier expiry, keys that they lack or do not know to be revoked, tops that are higher,
+/// a later limit for the age of tokens.
+pub fn beyond(snapshot: &Snapshot, known: &Snapshot) -> Snapshot {
+    let tokens: HashMap<&str, Timestamp> = known
+        .revoked_tokens
+        .iter()
+        .map(|t| (&*t.token_id, t.expires_at))
+        .collect();
+    let sessions: HashMap<&str, Timestamp> = known
+        .revoked_sessions
+        .iter()
+        .map(|s| (&*s.session_id, s.expires_at))
+        .collect();
+    let tops: HashMap<(&str, &str), i64> = known
+        .watermarks
+        .iter()
+        .map(|w| ((&*w.node_name, &*w.nonce_scope), w.reserved_high))
+        .collect();
+    let keys: HashMap<&str, bool> = known.keys.iter().map(|k| (&*k.kid, k.revoked)).collect();
+    // Postgres keeps microseconds, and "for ever" comes back as the last whole second.
+    let kept = |t: Timestamp| t.as_microsecond().min(LAST_US);
+    let longer =
+        |known: Option<&Timestamp>, given: Timestamp| known.is_none_or(|k| kept(*k) < kept(given));
+    let tokens_of = snapshot.revoked_tokens.iter();
+    let sessions_of = snapshot.revoked_sessions.iter();
+    let higher = |w: &&Watermark| {
+        let top = tops.get(&(&*w.node_name, &*w.nonce_scope));
+        top.is_none_or(|top| *top < w.reserved_high)
+    };
+    let news = |k: &&PublicKey| {
+        keys.get(&*k.kid)
+            .is_none_or(|revoked| k.revoked && !revoked)
+    };
+    Snapshot {
+        schema: snapshot.schema.clone(),
+        taken_at: snapshot.taken_at,
+        source: snapshot.source.clone(),
+        revoked_tokens: tokens_of
+            .filter(|t| longer(tokens.get(&*t.token_id), t.expires_at))
+            .cloned()
+            .collect(),
+        revoked_sessions: sessions_of
+            .filter(|s| longer(sessions.get(&*s.session_id), s.expires_at))
+            .cloned()
+            .collect(),
+        watermarks: snapshot.watermarks.iter().filter(higher).cloned().collect(),
+        keys: snapshot.keys.iter().filter(news).cloned().collect(),
+        deny_issued_before: snapshot
+            .deny_issued_before
+            .filter(|limit| Some(*limit) > known.deny_issued_before),
+    }
 }
 
 /// Raises every watermark by `windows` of its windows: for going on from a copy that may be
@@ -132,6 +194,11 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Revoked tokens and sessions.
+    pub fn revocations(&self) -> u64 {
+        self.revoked_tokens + self.revoked_sessions
+    }
+
     pub fn of(snapshot: &Snapshot) -> Self {
         let count = |n: usize| n as u64;
         Self {
@@ -145,7 +212,7 @@ impl Counts {
 
 impl std::fmt::Display for Counts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let revocations = self.revoked_tokens + self.revoked_sessions;
+        let revocations = self.revocations();
         let s = |n: u64| if n == 1 { "" } else { "s" };
         write!(
             f,

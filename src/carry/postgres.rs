@@ -74,6 +74,8 @@ async fn read(database: &Database, since: Option<Timestamp>) -> Result<Snapshot>
         revoked_sessions,
         watermarks,
         keys,
+        // Postgres knows each revocation by its id.
+        deny_issued_before: None,
     })
 }
 
@@ -88,7 +90,7 @@ fn revoked(Table { name, id }: Table) -> String {
     format!(
         "SELECT {id} AS id, reason,
                 (extract(epoch FROM revoked_at) * 1000000)::bigint AS revoked,
-                (extract(epoch FROM least(expires_at, timestamptz '9999-01-01 00:00Z')) * 1000000)::bigint AS expires
+                (extract(epoch FROM least(expires_at, timestamptz '9999-12-30 22:00Z')) * 1000000)::bigint AS expires
            FROM {name}
           WHERE expires_at >= now() - $1 * interval '1 second'
             AND revoked_at >= CASE WHEN $2 > 0 THEN timestamptz 'epoch' + $2 * interval '1 microsecond'

@@ -1,5 +1,6 @@
 //! One command, one file: arguments in, one domain call, output out. No rules of the business.
 
+pub mod carry;
 pub mod completions;
 pub mod demo;
 pub mod gate;
@@ -52,6 +53,8 @@ pub enum Command {
     Keys(keys::KeysArgs),
     /// Show and set the four runtime toggles on targets
     Toggles(toggles::TogglesArgs),
+    /// Carry live state across a switch; look at the rollback kit
+    Carry(carry::CarryArgs),
     /// Check the running service over HTTP
     Smoke(smoke::SmokeArgs),
     /// Run the verification queries of a runbook, read-only
@@ -158,6 +161,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit> {
         Command::Preflight(args) => preflight::run(args, context).await,
         Command::Keys(args) => keys::run(args, context).await,
         Command::Toggles(args) => toggles::run(args, context).await,
+        Command::Carry(args) => carry::run(args, context).await,
         Command::Smoke(args) => smoke::run(args, context).await,
         Command::Verify(args) => verify::run(args, context).await,
         Command::Runbook(args) => runbook::run(args, context),

@@ -108,6 +108,7 @@ impl Hindsight {
                 | Event::Aborted { .. }
                 | Event::Waived { .. }
                 | Event::Note { .. }
+                | Event::KitRefreshed { .. }
                 | Event::Logged { .. }
                 | Event::Agreed { .. }
                 | Event::Replanned { .. }

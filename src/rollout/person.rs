@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::error::{Exit, Problem, Result};
+use crate::settings::host;
 
 /// What a name of somebody who acts without the journal ends with.
 const WITHOUT_JOURNAL: &str = " (break-glass)";
@@ -122,17 +123,4 @@ fn user_id() -> String {
 #[cfg(not(unix))]
 fn user_id() -> String {
     "unknown".into()
-}
-
-#[cfg(unix)]
-fn host() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
-}
-
-#[cfg(not(unix))]
-fn host() -> String {
-    std::env::var("COMPUTERNAME").unwrap_or_else(|_| "unknown".into())
 }

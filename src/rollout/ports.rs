@@ -1,6 +1,7 @@
 //! How the engine reaches the world: traits that `commands/rollout` implements with the domain
 //! rooms, and a test with whatever it wants to happen.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use serde_json::Value;
 use super::journal::{Entry, RunId};
 use super::machine::{Bake, BakeOutline, Found, Outcome, Part, Reading, State, Status, StepRef};
 use crate::check::logs::LogExcerpt;
+use crate::contract::KitSeal;
 use crate::runbook::model::{Gate, StepKind};
 use crate::runbook::plan::{Phase, Plan, Planned, TargetRef};
 
@@ -189,6 +191,16 @@ pub trait World: Send + Sync + 'static {
         _since_ms: u64,
     ) -> impl Future<Output = Vec<LogExcerpt>> + Send {
         std::future::ready(Vec::new())
+    }
+
+    /// What the journal recorded of rollback kits, by environment: one that is something else is
+    /// not gone by.
+    fn kits_recorded(&self, _kits: &BTreeMap<String, Vec<KitSeal>>) {}
+
+    /// Seals of rollback kits that were made fresh, by environment, for the journal: those that are
+    /// due, or all that it does not know yet. None is named twice.
+    fn kits_made(&self, _all: bool) -> Vec<(String, KitSeal)> {
+        Vec::new()
     }
 
     /// Keeps the rollback kit fresh and both sides of the switch in step.

@@ -34,7 +34,7 @@ pub fn line(event: &Event, plan: &Plan, state: &State) -> Option<String> {
             let hash = outline.plan.get(..12).unwrap_or("?");
             format!("{by} has the run follow plan {hash} from here on")
         }
-        Event::Checkpoint(_) | Event::Observed { .. } => return None,
+        Event::Checkpoint(_) | Event::Observed { .. } | Event::KitRefreshed { .. } => return None,
         Event::Intended { step, attempt } if *attempt > 1 => {
             format!("▸ {} (attempt {attempt})", id(*step))
         }

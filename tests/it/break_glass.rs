@@ -371,6 +371,45 @@ fn an_operator_whose_machine_drove_nothing_sets_an_environment_back_from_the_kit
 }
 
 #[test]
+fn a_kit_that_is_not_what_the_journal_recorded_is_refused_until_a_person_accepts_it() {
+    let mut switched = Switched::new();
+    let log = switched.rollout(&["--format", "json", "log"]).stdout;
+    assert!(log.contains("kit-refreshed"), "{log}");
+    let status = switched.fleet.run(&["carry", "status"]);
+    assert!(
+        status.stdout.contains("as the journal recorded it"),
+        "{} {}",
+        status.stdout,
+        status.stderr
+    );
+    let kit = switched.fleet.path().join(".dbctl/kit/production/kit.json");
+    let copy = std::fs::read(&kit).expect("a kit");
+    switched.revoke_one();
+    assert_eq!(switched.rollout(&["run"]).code, 10);
+    std::fs::write(&kit, copy).expect("an old copy is put back");
+    switched.everything_stops();
+
+    let back = switched.rollout(&["rollback", "--break-glass"]);
+    assert_eq!(back.code, 14, "{}", back.stderr);
+    assert!(back.stderr.contains("an old copy"), "{}", back.stderr);
+    assert!(back.stderr.contains("carry accept"), "{}", back.stderr);
+    assert_eq!(switched.modes(), ["postgres", "postgres"], "nothing moved");
+    let accept = ["--env", "production", "carry", "accept"];
+    let unasked = switched.fleet.run(&accept);
+    assert_eq!(unasked.code, 16, "{}", unasked.stderr);
+    let accepted = switched
+        .fleet
+        .run(&[&accept[..], &["--confirm", "production"]].concat());
+    assert_eq!(accepted.code, 0, "{}", accepted.stderr);
+    let back = switched.rollout(&["rollback", "--break-glass"]);
+    assert_eq!(back.code, 13, "{}", back.stderr);
+    assert!(back.stderr.contains("accepted by"), "{}", back.stderr);
+    // What was revoked after the copy is what the person took upon themselves.
+    switched.revoked.pop();
+    switched.is_back_and_nothing_revoked_lives();
+}
+
+#[test]
 fn a_damaged_local_journal_leaves_the_way_by_the_kit() {
     let (fleet, _backed) = Fleet::on(&["one", "two"]);
     std::fs::write(fleet.path().join("cutover.md"), RUNBOOK).expect("a runbook");

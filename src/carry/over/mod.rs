@@ -3,7 +3,10 @@
 //! Targets are asked in parallel, and each call is bounded in time: one that hangs never holds
 //! up the others. Everything merges by union and maximum, so each sequence may be repeated.
 
+mod back;
+mod forward;
 mod parts;
+mod sync;
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,26 +14,23 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use self::parts::{
-    add, all_of_postgres, exports, import_all, kept, lacking, locals, must_answer, nearby, newest,
-    note, place_everywhere, publish, read_postgres, without_watermarks,
-};
 use super::client::ServiceClient;
-use super::contract::{Imported, Snapshot};
+use super::contract::{Imported, KitSeal};
 use super::driver::Driver;
-use super::kit::Kit;
-use super::merge::{Counts, merge, with_margin};
-use super::postgres;
-use crate::error::{Exit, Problem, Result};
+use super::kit::Standing;
+use super::merge::Counts;
+use crate::error::Result;
 use crate::pg::Database;
 use crate::settings::{Environment, Target};
 
-/// How long a rollback waits for a fence.
-const FENCE_BACK: Duration = Duration::from_millis(200);
+pub use self::back::{back, settle};
+pub use self::forward::forward;
+pub use self::sync::{refresh, sync};
+
 /// How long a rollback waits for what is new in Postgres.
 const DELTA_BACK: Duration = Duration::from_millis(300);
-/// How long settling waits for Postgres; nobody is held up by it.
-const SETTLE_POSTGRES: Duration = Duration::from_secs(2);
+/// How long it waits for all of Postgres where no kit can be used: there is nothing else.
+const ALONE_BACK: Duration = Duration::from_secs(5);
 /// How long a target may take to say what it runs in, or to lift its fence.
 const ASK_WITHIN: Duration = Duration::from_secs(2);
 
@@ -169,6 +169,42 @@ pub struct Carried {
     /// Targets that did not do their part, and why; the sequence went on without them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<Without>,
+    /// The kit's seal, where it was made fresh.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kit: Option<KitSeal>,
+}
+
+impl Carried {
+    /// What nobody can know after a rollback without Postgres, in a sentence; nothing where it
+    /// answered.
+    pub fn gap(&self) -> Option<String> {
+        let Source::Kit {
+            age_ms,
+            why,
+            deny_issued_before,
+            standing,
+        } = &self.source
+        else {
+            return None;
+        };
+        let seconds = Duration::from_millis(*age_ms).as_secs_f64();
+        let then = match deny_issued_before {
+            Some(limit) => format!(
+                "every token that was issued before {limit:.0} is denied, so that none of them comes back to life"
+            ),
+            None => "what was revoked in that time is accepted again until it expires or Postgres \
+                     answers ([carry] gap = \"deny-issued-before\" would deny it)"
+                .into(),
+        };
+        let vouched = match standing {
+            Standing::Recorded => String::new(),
+            other => format!(" The kit: {other}."),
+        };
+        Some(format!(
+            "Postgres does not answer ({why}): the rollback kit is {seconds:.1} s old, and of that gap \
+             nothing is known; {then}.{vouched}"
+        ))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,9 +221,23 @@ pub enum Source {
     Targets,
     /// From Postgres, which answered.
     Postgres,
-    /// From the rollback kit, since Postgres did not answer: as it was `age_ms` ago, with a
-    /// margin on the nonce tops.
-    Kit { age_ms: u64, why: String },
+    /// From the rollback kit, since Postgres did not answer: as it was `age_ms` ago (the gap), with
+    /// a margin on the nonce tops.
+    Kit {
+        age_ms: u64,
+        why: String,
+        /// The limit that stands in for the revocations of the gap.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deny_issued_before: Option<jiff::Timestamp>,
+        /// Who vouches for the kit.
+        #[serde(default = "nobody")]
+        standing: Standing,
+    },
+}
+
+/// A run of an earlier dbctl did not look.
+const fn nobody() -> Standing {
+    Standing::Unrecorded
 }
 
 impl fmt::Display for Source {
@@ -202,238 +252,6 @@ impl fmt::Display for Source {
             ),
         }
     }
-}
-
-/// Exchanges what targets in a local mode and Postgres know, without switching anything:
-/// revocations and public keys both ways, watermarks towards Postgres. Refreshes the kit and
-/// places it in the state directories.
-///
-/// # Errors
-/// When Postgres does not answer. A target that does not is in [`Carried::without`].
-pub async fn sync(fleet: &Fleet, store: Store<'_>, kit: &Kit, tell: Tell<'_>) -> Result<Carried> {
-    let mut without = Vec::new();
-    let local = locals(fleet, &mut without, tell).await;
-    let exports = exports(&local, &mut without, tell).await;
-    let added = import_all(store, &exports, tell).await?;
-    let (known, complete) = read_postgres(store, kit, tell).await?;
-    let all = merge([&known].into_iter().chain(&exports));
-    let all = Snapshot {
-        taken_at: known.taken_at,
-        ..all
-    };
-    kit.refresh(&all, complete)?;
-    let kept = kept(kit)?;
-    // Not the watermarks: the node itself keeps them, and a margin added each time would run away.
-    publish(&local, &without_watermarks(&kept), &mut without, tell).await;
-    for (member, placed) in place_everywhere(fleet, with_margin(&kept, 1)).await {
-        if let Err(problem) = placed {
-            note(&mut without, member, problem, tell);
-        }
-    }
-    Ok(Carried {
-        counts: Counts::of(&kept),
-        added,
-        source: Source::Targets,
-        without,
-    })
-}
-
-/// Before `flipping` is switched to Postgres: everything that they know is in Postgres, read back
-/// and compared, and every live verifier of `everyone` knows Postgres's keys (P2, P3).
-///
-/// Leaves `flipping` fenced: their restart lifts it. If the switch does not go on, call
-/// [`unfence`].
-///
-/// # Errors
-/// Anything that is not certain. The fence is lifted again and nothing was switched.
-pub async fn forward(
-    flipping: &Fleet,
-    everyone: &Fleet,
-    store: Store<'_>,
-    kit: &Kit,
-    tell: Tell<'_>,
-) -> Result<Carried> {
-    store.database.check().await?;
-    // Keys first, both ways, while everything still works: no look-up gap.
-    let mut without = Vec::new();
-    let local = locals(everyone, &mut without, tell).await;
-    let signers = exports(&local, &mut without, tell).await;
-    must_answer(flipping, &without)?;
-    let mut total = import_all(store, &signers, tell).await?;
-    let (known, _) = all_of_postgres(store, tell).await?;
-    let (_, unpublished) = publish(&local, &without_watermarks(&known), &mut without, tell).await;
-    if let Some((target, why)) = unpublished {
-        return Err(Problem::new(
-            Exit::Unavailable,
-            format!("publishing the keys of Postgres to {target}"),
-            why,
-        )
-        .next(
-            "nothing was switched: tokens that Postgres's key signs could not be verified there",
-        ));
-    }
-
-    let done = carry_fenced(flipping, store, kit, tell).await;
-    match done {
-        Ok((counts, added)) => {
-            add(&mut total, added);
-            Ok(Carried {
-                counts,
-                added: total,
-                source: Source::Targets,
-                without,
-            })
-        }
-        Err(problem) => {
-            unfence(flipping, tell).await;
-            Err(problem)
-        }
-    }
-}
-
-/// Fence, export, import, read back.
-async fn carry_fenced(
-    flipping: &Fleet,
-    store: Store<'_>,
-    kit: &Kit,
-    tell: Tell<'_>,
-) -> Result<(Counts, Imported)> {
-    for (member, fenced) in flipping.all(|m| m.client.fence(true)).await {
-        fenced?;
-        tell(Progress::Fenced {
-            target: member.target.name.clone(),
-        });
-    }
-    let mut taken = Vec::new();
-    for (_, export) in flipping.all(|m| m.client.export()).await {
-        taken.push(export?);
-    }
-    for export in &taken {
-        tell(Progress::Read {
-            from: export.source.clone(),
-            counts: Counts::of(export),
-        });
-    }
-    let added = import_all(store, &taken, tell).await?;
-    let everything = merge(&taken);
-    let missing = postgres::missing(store.database, &everything).await?;
-    if let Some(example) = missing.first() {
-        return Err(Problem::new(
-            Exit::Failed,
-            "comparing Postgres with what was exported",
-            format!(
-                "{} revocations are not there, {} is one of them",
-                missing.len(),
-                example.escape_debug()
-            ),
-        )
-        .next("nothing was switched; is something else deleting revocations?"));
-    }
-    let (known, complete) = all_of_postgres(store, tell).await?;
-    kit.refresh(&known, complete)?;
-    Ok((Counts::of(&everything), added))
-}
-
-/// Before `flipping` is switched to local modes: fences it, and takes the last delta from Postgres
-/// if it answers at once, else the kit with a margin and what those of `everyone` know that are
-/// not switched: a client that revoked on each of them must not be forgotten by one (P2). Never
-/// waits longer than half a second for anybody, and works with everything else gone (P7).
-///
-/// Returns the snapshot that each target must find at its start, and that [`settle`] wants.
-///
-/// # Errors
-/// When neither Postgres nor the kit can be read.
-pub async fn back(
-    flipping: &Fleet,
-    everyone: &Fleet,
-    store: Option<Store<'_>>,
-    kit: &Kit,
-    tell: Tell<'_>,
-) -> Result<(Carried, Snapshot)> {
-    let mut without = Vec::new();
-    for (member, fenced) in flipping
-        .all(|m| async { m.client.within(FENCE_BACK).fence(true).await })
-        .await
-    {
-        match fenced {
-            Ok(_) => tell(Progress::Fenced {
-                target: member.target.name.clone(),
-            }),
-            Err(e) => note(&mut without, member, e.failure, tell),
-        }
-    }
-    let others = everyone.only(|name| !flipping.members.iter().any(|m| m.target.name == name));
-    let (newest, known) = futures_util::future::join(newest(store, kit), nearby(&others)).await;
-    let (mut snapshot, source) = newest?;
-    if let Source::Kit { .. } = source {
-        // `taken_at` stays the kit's: what Postgres took since then is still to come home.
-        let known = without_watermarks(&merge(&known));
-        let all = merge([&snapshot, &known]);
-        snapshot = Snapshot {
-            taken_at: snapshot.taken_at,
-            ..all
-        };
-    }
-    tell(Progress::Read {
-        from: source.to_string(),
-        counts: Counts::of(&snapshot),
-    });
-    let carried = Carried {
-        counts: Counts::of(&snapshot),
-        added: Imported::default(),
-        source,
-        without,
-    };
-    Ok((carried, snapshot))
-}
-
-/// After the restart in local modes: imports over HTTP once more (a service may not have found
-/// its file), exchanges the new signers' keys among the targets and with Postgres where that
-/// answers, and lifts the fence. `fleet` may be the whole environment: those that were never
-/// switched then learn what was revoked on Postgres meanwhile; those on Postgres are left alone.
-pub async fn settle(
-    fleet: &Fleet,
-    store: Option<Store<'_>>,
-    snapshot: &Snapshot,
-    tell: Tell<'_>,
-) -> Carried {
-    let mut without = Vec::new();
-    let local = locals(fleet, &mut without, tell).await;
-    let exports = exports(&local, &mut without, tell).await;
-    let mut late = Snapshot::default();
-    if let Some(store) = store {
-        match tokio::time::timeout(SETTLE_POSTGRES, exchange(store, &exports, snapshot, tell)).await
-        {
-            Ok(Ok(new)) => late = new,
-            Ok(Err(problem)) => lacking(&mut without, postgres::SOURCE, problem, tell),
-            Err(_) => lacking(&mut without, postgres::SOURCE, "no answer in time", tell),
-        }
-    }
-    // The watermarks of `snapshot` have their margin already; the nodes keep their own.
-    let others = without_watermarks(&merge(exports.iter().chain([&late])));
-    let all = merge([snapshot, &others]);
-    let (added, _) = publish(&local, &all, &mut without, tell).await;
-    for (target, why) in unfence(fleet, tell).await {
-        without.push(Without { target, why });
-    }
-    Carried {
-        counts: Counts::of(&all),
-        added,
-        source: Source::Targets,
-        without,
-    }
-}
-
-/// Gives Postgres what the targets know, and takes what was revoked there after `placed` was read:
-/// a process that could not be fenced may have gone on until its restart (P2).
-async fn exchange(
-    store: Store<'_>,
-    exports: &[Snapshot],
-    placed: &Snapshot,
-    tell: Tell<'_>,
-) -> Result<Snapshot> {
-    import_all(store, exports, tell).await?;
-    postgres::export_since(store.database, placed.taken_at).await
 }
 
 /// Lets `fleet` accept revocations and nonces again; best effort. Returns whom it did not reach.
@@ -457,4 +275,11 @@ pub async fn unfence(fleet: &Fleet, tell: Tell<'_>) -> Vec<(String, String)> {
         }
     }
     unreached
+}
+
+fn add(total: &mut Imported, new: Imported) {
+    total.tokens_added += new.tokens_added;
+    total.sessions_added += new.sessions_added;
+    total.keys_added += new.keys_added;
+    total.watermarks_raised += new.watermarks_raised;
 }

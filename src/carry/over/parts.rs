@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{ASK_WITHIN, DELTA_BACK, Fleet, Member, Progress, Source, Store, Tell, Without};
+use super::{
+    ALONE_BACK, ASK_WITHIN, DELTA_BACK, Fleet, Member, Progress, Source, Store, Tell, Without, add,
+};
 use crate::carry::client::{CallFailed, Failure, age};
-use crate::carry::kit::{self, Kit};
-use crate::carry::merge::{Counts, merge, with_margin};
+use crate::carry::kit::{self, Kept, Kit};
+use crate::carry::merge::{Counts, beyond, merge, with_margin};
 use crate::carry::postgres;
 use crate::contract::{Health, Imported, Snapshot};
 use crate::error::{Exit, Problem, Result};
@@ -44,11 +46,11 @@ fn keeps_local_state(modes: &Modes) -> bool {
         .any(|t| modes.get(*t) != Mode::Postgres)
 }
 
-pub(super) async fn exports(
-    members: &[&Member],
+pub(super) async fn exports<'a>(
+    members: &[&'a Member],
     without: &mut Vec<Without>,
     tell: Tell<'_>,
-) -> Vec<Snapshot> {
+) -> Vec<(&'a Member, Snapshot)> {
     let asked = members
         .iter()
         .map(|m| async { (*m, m.client.export().await) });
@@ -60,7 +62,7 @@ pub(super) async fn exports(
                     from: member.target.name.clone(),
                     counts: Counts::of(&export),
                 });
-                taken.push(export);
+                taken.push((member, export));
             }
             Err(e) => note(without, member, e.failure, tell),
         }
@@ -68,15 +70,13 @@ pub(super) async fn exports(
     taken
 }
 
-pub(super) async fn import_all(
+/// Writes `snapshot` into Postgres.
+pub(super) async fn import(
     store: Store<'_>,
-    exports: &[Snapshot],
+    snapshot: &Snapshot,
     tell: Tell<'_>,
 ) -> Result<Imported> {
-    if exports.is_empty() {
-        return Ok(Imported::default());
-    }
-    let added = postgres::import(store.database, store.key_id, &merge(exports)).await?;
+    let added = postgres::import(store.database, store.key_id, snapshot).await?;
     tell(Progress::Imported {
         into: postgres::SOURCE.into(),
         added,
@@ -84,23 +84,33 @@ pub(super) async fn import_all(
     Ok(added)
 }
 
-/// Imports `known` into `members`. Returns what was new there, and the first one that lives and
-/// did not take it.
+/// Imports into each member what of `known` was not in its export. Returns what was new there, and
+/// the first one that lives and did not take it.
 pub(super) async fn publish(
-    members: &[&Member],
+    exports: &[(&Member, Snapshot)],
     known: &Snapshot,
     without: &mut Vec<Without>,
     tell: Tell<'_>,
 ) -> (Imported, Option<(String, Failure)>) {
-    let asked = members
-        .iter()
-        .map(|m| async { (*m, m.client.import(known).await) });
+    let asked = exports.iter().map(|(member, export)| async move {
+        let news = beyond(known, export);
+        (
+            *member,
+            news.deny_issued_before,
+            member.client.import(&news).await,
+        )
+    });
     let mut refused = None;
     let mut total = Imported::default();
-    for (member, imported) in futures_util::future::join_all(asked).await {
+    for (member, limit, imported) in futures_util::future::join_all(asked).await {
         match imported {
             Ok(added) => {
                 add(&mut total, added);
+                if limit > added.deny_issued_before {
+                    let why = "it does not say that it denies tokens for their age: what was revoked in the gap \
+                               is accepted there";
+                    note(without, member, why, tell);
+                }
                 tell(Progress::Imported {
                     into: member.target.name.clone(),
                     added,
@@ -120,14 +130,32 @@ pub(super) fn must_answer(flipping: &Fleet, without: &[Without]) -> Result<()> {
     let silent = without
         .iter()
         .find(|w| flipping.members.iter().any(|m| m.target.name == w.target));
-    match silent {
+    let why = "nothing was switched: what this target alone knows would be lost";
+    must_all_answer(why, silent)
+}
+
+/// Nobody may be silent; `next` says what became of it.
+pub(super) fn must_all_answer<'a>(
+    next: &str,
+    silent: impl IntoIterator<Item = &'a Without>,
+) -> Result<()> {
+    match silent.into_iter().next() {
         None => Ok(()),
         Some(w) => Err(Problem::new(
             Exit::Unavailable,
             format!("taking the state of {} over", w.target),
             &w.why,
         )
-        .next("nothing was switched: what this target alone knows would be lost")),
+        .next(next)),
+    }
+}
+
+/// Says so where the kit is not what the journal recorded: then Postgres is asked for everything.
+pub(super) fn tell_of_kit(kit: &Kit, without: &mut Vec<Without>, tell: Tell<'_>) {
+    let Ok(Some(kept)) = kit.load() else { return };
+    let standing = kit.standing(&kept);
+    if !standing.is_usable() {
+        lacking(without, "the rollback kit", standing, tell);
     }
 }
 
@@ -147,7 +175,9 @@ pub(super) async fn read_postgres(
     tell: Tell<'_>,
 ) -> Result<(Snapshot, bool)> {
     let now = Timestamp::now();
-    let fresh = kit.load()?.filter(|k| {
+    // One that is not what the journal recorded is made anew from all of Postgres.
+    let usable = |k: &Kept| kit.standing(k).is_usable();
+    let fresh = kit.load()?.filter(usable).filter(|k| {
         k.complete_at
             .is_some_and(|at| age(at, now) < COMPLETE_EVERY)
     });
@@ -181,7 +211,11 @@ async fn in_time(
 /// on top; or the kit alone with a margin for its age.
 pub(super) async fn newest(store: Option<Store<'_>>, kit: &Kit) -> Result<(Snapshot, Source)> {
     // A damaged kit is no reason to stay where we are as long as Postgres has everything.
-    let kept = kit.load();
+    let kept = kit.trusted();
+    let patience = match &kept {
+        Ok(Some(_)) => DELTA_BACK,
+        Ok(None) | Err(_) => ALONE_BACK,
+    };
     let from_postgres = match store {
         None => Err("no database is known here".to_owned()),
         Some(store) => {
@@ -193,7 +227,7 @@ pub(super) async fn newest(store: Option<Store<'_>>, kit: &Kit) -> Result<(Snaps
                     Ok(_) | Err(_) => postgres::export(store.database).await,
                 }
             };
-            in_time(DELTA_BACK, store, read)
+            in_time(patience, store, read)
                 .await
                 .map_err(|problem| problem.cause().to_owned())
         }
@@ -206,9 +240,16 @@ pub(super) async fn newest(store: Option<Store<'_>>, kit: &Kit) -> Result<(Snaps
         (Ok(known), Ok(None) | Err(_)) => Ok((with_margin(&known, 1), Source::Postgres)),
         (Err(why), Ok(Some(k))) => {
             let now = Timestamp::now();
-            let old = age(k.snapshot.taken_at, now).as_millis();
+            let old = k.age(now).as_millis();
             let age_ms = u64::try_from(old).unwrap_or(u64::MAX);
-            Ok((k.for_going_back(now), Source::Kit { age_ms, why }))
+            let snapshot = kit.for_going_back(&k, now);
+            let source = Source::Kit {
+                age_ms,
+                why,
+                deny_issued_before: snapshot.deny_issued_before,
+                standing: kit.standing(&k),
+            };
+            Ok((snapshot, source))
         }
         (Err(why), Ok(None)) => Err(Problem::new(
             Exit::Unavailable,
@@ -219,10 +260,14 @@ pub(super) async fn newest(store: Option<Store<'_>>, kit: &Kit) -> Result<(Snaps
         (Err(why), Err(problem)) => Err(Problem::new(
             Exit::Unavailable,
             "taking what was revoked back",
-            format!("Postgres does not answer ({why}) and the rollback kit cannot be read"),
+            format!(
+                "Postgres does not answer ({why}), and the rollback kit cannot be used: {problem}"
+            ),
         )
-        .next("nothing was switched: without either, revoked tokens would be accepted again")
-        .related([problem])),
+        .next(format!(
+            "nothing was switched: without either, revoked tokens would be accepted again\n{}",
+            problem.hint().unwrap_or_default()
+        ))),
     }
 }
 
@@ -295,11 +340,4 @@ pub(super) fn lacking(
         why: noted.why.clone(),
     });
     without.push(noted);
-}
-
-pub(super) fn add(total: &mut Imported, new: Imported) {
-    total.tokens_added += new.tokens_added;
-    total.sessions_added += new.sessions_added;
-    total.keys_added += new.keys_added;
-    total.watermarks_raised += new.watermarks_raised;
 }

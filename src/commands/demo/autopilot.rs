@@ -111,6 +111,7 @@ impl Operator for Autopilot {
             | Event::Replanned { .. }
             | Event::Checkpoint(_)
             | Event::Note { .. }
+            | Event::KitRefreshed { .. }
             | Event::Logged { .. } => false,
         };
         if let Some(text) = rollout::line(&entry.record.event, plan, state).filter(|_| worth) {

@@ -2,6 +2,7 @@
 //! an environment that is named from the rollback kit and the settings alone. What is done lies in
 //! a spool, which `rollout merge` brings into the journal afterwards.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use super::rollback::{RollbackArgs, through_the_journal};
 use super::session::{RunArgs, drive, find_run, mirrors, open_journal};
 use super::world::Live;
 use crate::commands::Context;
+use crate::contract::KitSeal;
 use crate::error::{Exit, Problem, Result};
 use crate::rollout::engine::{Engine, Known, now_ms, recall};
 use crate::rollout::journal::{Journal, Mirror, RequestKind, mirrored};
@@ -22,6 +24,9 @@ use crate::rollout::ports::flipped;
 use crate::rollout::spool::{Ended, Spool, Spooled, What};
 use crate::ui::clock_time;
 
+/// What a journal or its mirror recorded of rollback kits, by environment.
+type Kits = BTreeMap<String, Vec<KitSeal>>;
+
 /// How long the journal may take to show that the glass need not be broken.
 const PATIENCE: Duration = Duration::from_secs(4);
 
@@ -30,9 +35,9 @@ const SETS_BACK: &str = "dbctl --env NAME rollout rollback --break-glass      se
      of NAME back, by the settings and the rollback kit";
 
 pub async fn run(args: RollbackArgs, context: &Context) -> Result<Exit> {
-    let mut switched = match with_the_journal(&args, context).await {
+    let (mut switched, mut kits) = match with_the_journal(&args, context).await {
         ControlFlow::Break(done) => return done,
-        ControlFlow::Continue(switched) => switched,
+        ControlFlow::Continue(known) => known,
     };
     context.ui.warn(
         "BREAK GLASS. Nobody can be fenced: make sure that nobody else drives this run.\n  \
@@ -42,6 +47,7 @@ pub async fn run(args: RollbackArgs, context: &Context) -> Result<Exit> {
     if let Some((journal, mirror)) = mirror_of(&args.run, context).await? {
         let done = match recall(&journal, mirror.run()).await {
             Ok(known) => {
+                kits.clone_from(&known.state.kits);
                 if switched.is_empty() {
                     switched = switched_by(&known);
                 }
@@ -57,7 +63,7 @@ pub async fn run(args: RollbackArgs, context: &Context) -> Result<Exit> {
         (None, Some(Err(problem))) if is_of_the_journal(problem) => switched.clone(),
         (None, Some(Ok(_) | Err(_))) => Vec::new(),
     };
-    let from_kit = from_the_kits(&args, &environments, context).await;
+    let from_kit = from_the_kits(&args, &environments, &kits, context).await;
     let all_of_it = switched.iter().all(|env| environments.contains(env));
     match (from_mirror, from_kit) {
         (None, None) => Err(no_mirror(&args, context)),
@@ -90,25 +96,26 @@ pub async fn run(args: RollbackArgs, context: &Context) -> Result<Exit> {
 async fn with_the_journal(
     args: &RollbackArgs,
     context: &Context,
-) -> ControlFlow<Result<Exit>, Vec<String>> {
+) -> ControlFlow<Result<Exit>, (Vec<String>, Kits)> {
     let ui = &context.ui;
-    let (journal, switched) = match tokio::time::timeout(PATIENCE, answering(args, context)).await {
+    let (journal, known) = match tokio::time::timeout(PATIENCE, answering(args, context)).await {
         Ok(Ok(answered)) => answered,
         Ok(Err(problem)) => {
             ui.warn(format_args!("without the journal: {problem}"));
-            return ControlFlow::Continue(Vec::new());
+            return ControlFlow::Continue(Default::default());
         }
         Err(_) => {
             ui.warn("without the journal: it does not answer");
-            return ControlFlow::Continue(Vec::new());
+            return ControlFlow::Continue(Default::default());
         }
     };
+    let switched = switched_by(&known);
     ui.status("the journal answers: the rollback goes through it, no glass is broken");
     match through_the_journal(journal, args, context).await {
         // What it says of the run and of the settings is not for breaking any glass.
         Err(problem) if !switched.is_empty() && is_of_the_journal(&problem) => {
             ui.warn(format_args!("without the journal: {problem}"));
-            ControlFlow::Continue(switched)
+            ControlFlow::Continue((switched, known.state.kits))
         }
         done => ControlFlow::Break(done),
     }
@@ -119,12 +126,12 @@ fn is_of_the_journal(problem: &Problem) -> bool {
     matches!(problem.exit(), Exit::Failed | Exit::Unavailable)
 }
 
-/// The journal, where it can be read, and the environments that the run has switched.
-async fn answering(args: &RollbackArgs, context: &Context) -> Result<(Journal, Vec<String>)> {
+/// The journal, where it can be read, and what it says of the run.
+async fn answering(args: &RollbackArgs, context: &Context) -> Result<(Journal, Known)> {
     let journal = open_journal(context).await?;
     let row = find_run(&journal, &args.run).await?;
     let known = recall(&journal, &row.run).await?;
-    Ok((journal, switched_by(&known)))
+    Ok((journal, known))
 }
 
 /// The environments in which a run has switched something, those of the last phases first.
@@ -216,11 +223,12 @@ async fn from_the_mirror(
 async fn from_the_kits(
     args: &RollbackArgs,
     environments: &[String],
+    kits: &Kits,
     context: &Context,
 ) -> Option<Result<Exit>> {
     let mut all = None;
     for env in environments {
-        let done = from_the_kit(args, env, context).await;
+        let done = from_the_kit(args, env, kits, context).await;
         all = Some(match (all, done) {
             (None | Some(Ok(_)), done) => done,
             (Some(Err(before)), Ok(_)) => Err(before),
@@ -233,11 +241,17 @@ async fn from_the_kits(
     all
 }
 
-async fn from_the_kit(args: &RollbackArgs, env: &str, context: &Context) -> Result<Exit> {
+async fn from_the_kit(
+    args: &RollbackArgs,
+    env: &str,
+    kits: &Kits,
+    context: &Context,
+) -> Result<Exit> {
     let ui = &context.ui;
     // An unknown name must not leave a record of something that was never begun.
     context.settings.environment(Some(env))?;
     let world = Live::without_journal(context)?;
+    world.know_kits(kits);
     ui.status(format_args!(
         "setting every target of {env} back to memory/file, by the settings and the rollback kit"
     ));

@@ -90,6 +90,7 @@ fn message(entry: &Entry, state: &State, plan: &Plan, reason: Option<&str>) -> O
         | Event::Aborted { .. }
         | Event::Waived { .. }
         | Event::Note { .. }
+        | Event::KitRefreshed { .. }
         | Event::Logged { .. }
         | Event::Replanned { .. }
         | Event::Checkpoint(_) => return None,

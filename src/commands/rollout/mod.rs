@@ -6,6 +6,7 @@ mod break_glass;
 mod dry;
 mod gaps;
 mod hooks;
+mod kits;
 mod log;
 mod merge;
 mod note;
@@ -34,6 +35,7 @@ use clap::{Args, Subcommand};
 use super::Context;
 use crate::error::{Exit, Result};
 
+pub use kits::recorded_kits;
 pub use operator::{Terminal, line};
 pub use session::{interrupts, load_runbook};
 

@@ -4,7 +4,6 @@ use std::fmt::{self, Write as _};
 use clap::Args;
 use serde::Serialize;
 
-use crate::carry::kit::Kit;
 use crate::carry::over::{self, Carried, Fleet, Store};
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
@@ -285,7 +284,7 @@ async fn go(
     let mut targets = if carry {
         let everyone: Vec<&Target> = env.targets.iter().collect();
         let everyone = Fleet::new(env, &everyone)?;
-        let kit = Kit::of(&context.settings, env)?;
+        let kit = crate::commands::carry::kit(context, env).await?;
         let database = Database::resolve(&context.settings, Some(env), &|text| ui.warn(text))?;
         let key_id = &context.settings.config.keys.key_id;
         let with = With {
@@ -306,6 +305,9 @@ async fn go(
         done.into_postgres = done_all.forward;
         done.out_of_postgres = done_all.back;
         done.settled = done_all.settled;
+        if let Some(gap) = done.out_of_postgres.as_ref().and_then(Carried::gap) {
+            ui.warn(gap);
+        }
         done_all.targets
     } else {
         let toggling = |p| tell(Progress::Toggle(p));

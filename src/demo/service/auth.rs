@@ -16,6 +16,7 @@ use crate::contract::{
     RevokedToken, VerifyRequest,
 };
 use crate::keys::Claims;
+use crate::runtime::CLOCK_SKEW;
 use crate::runtime::decisions::{Decided, Happened};
 use crate::runtime::revocation::{By, Status};
 
@@ -33,18 +34,21 @@ pub(super) async fn issue(
     named("subject", &body.subject)?;
     if let Some(session) = &body.session_id {
         named("session_id", session)?;
-        match app.revocations.check("", session).await? {
-            Status::NotRevoked => {}
+        let refused = match app.revocations.check("", session).await? {
+            Status::NotRevoked if app.may_be_lost(session) => Some((
+                Reason::IssuedTooEarly,
+                "whether the session was revoked is not known any more; begin a new one",
+            )),
+            Status::NotRevoked => None,
             Status::TokenRevoked | Status::SessionRevoked => {
-                let found = Found::default();
-                let reason = Reason::RevokedSession;
-                app.record(&request_id, "token.issue", &body.subject, reason, &found);
-                return Err(Refusal::new(
-                    StatusCode::FORBIDDEN,
-                    reason.as_str(),
-                    "the session is revoked",
-                ));
+                Some((Reason::RevokedSession, "the session is revoked"))
             }
+        };
+        if let Some((reason, why)) = refused {
+            let found = Found::default();
+            app.record(&request_id, "token.issue", &body.subject, reason, &found);
+            let code = reason.as_str();
+            return Err(Refusal::new(StatusCode::FORBIDDEN, code, why));
         }
     }
     let key = app.keys.signing().await.map_err(|e| {
@@ -193,6 +197,25 @@ pub(super) async fn revoke_session(
 impl App {
     fn lifetime(&self) -> SignedDuration {
         SignedDuration::try_from(self.config.token_lifetime).unwrap_or(SignedDuration::MAX)
+    }
+
+    /// Whether this session may have been revoked before the moment up to which revocations are
+    /// lost. A session id that we made tells when its session began; of another nobody knows. Once
+    /// every token from before has expired, a revocation would have been forgotten as well.
+    fn may_be_lost(&self, session: &str) -> bool {
+        let Some(limit) = self.revocations.issued_before() else {
+            return false;
+        };
+        let forgotten = limit
+            .checked_add(self.lifetime())
+            .and_then(|t| t.checked_add(CLOCK_SKEW))
+            .unwrap_or(Timestamp::MAX);
+        let began = uuid::Uuid::parse_str(session)
+            .ok()
+            .filter(|id| id.get_version_num() == 7)
+            .and_then(|id| id.get_timestamp())
+            .and_then(|t| i64::try_from(t.to_unix().0).ok());
+        Timestamp::now() <= forgotten && began.is_none_or(|began| began <= limit.as_second())
     }
 
     /// When a revocation may be forgotten: what the caller says, but never before every token

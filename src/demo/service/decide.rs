@@ -17,6 +17,8 @@ pub(super) enum Reason {
     Ok,
     RevokedToken,
     RevokedSession,
+    /// From before the moment up to which revocations are lost.
+    IssuedTooEarly,
     Expired,
     BadSignature,
     Malformed,
@@ -26,10 +28,11 @@ pub(super) enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Reason; 9] = [
+    pub const ALL: [Reason; 10] = [
         Reason::Ok,
         Reason::RevokedToken,
         Reason::RevokedSession,
+        Reason::IssuedTooEarly,
         Reason::Expired,
         Reason::BadSignature,
         Reason::Malformed,
@@ -44,6 +47,7 @@ impl Reason {
             Reason::Ok => "ok",
             Reason::RevokedToken => "revoked_token",
             Reason::RevokedSession => "revoked_session",
+            Reason::IssuedTooEarly => "issued_too_early",
             Reason::Expired => "expired",
             Reason::BadSignature => "bad_signature",
             Reason::Malformed => "malformed",
@@ -60,6 +64,7 @@ impl Reason {
             Reason::Ok
             | Reason::RevokedToken
             | Reason::RevokedSession
+            | Reason::IssuedTooEarly
             | Reason::Expired
             | Reason::BadSignature
             | Reason::Malformed
@@ -99,8 +104,12 @@ pub(super) async fn decide(app: &App, token: &str, request_id: &str) -> (Reason,
         Err(reason) => return (reason, found),
     };
     let status = app.revocations.check(&claims.jti, &claims.sid).await;
+    let limit = app.revocations.issued_before();
+    // `iat` is in whole seconds: one of the limit's own second may be from before it.
+    let too_early = limit.is_some_and(|limit| claims.iat <= limit.as_second());
     found.claims = Some(claims);
     let reason = match status {
+        Ok(Status::NotRevoked) if too_early => Reason::IssuedTooEarly,
         Ok(Status::NotRevoked) => Reason::Ok,
         Ok(Status::TokenRevoked) => Reason::RevokedToken,
         Ok(Status::SessionRevoked) => Reason::RevokedSession,

@@ -105,6 +105,7 @@ pub(super) async fn export(
         revoked_sessions,
         watermarks: app.nonces.export().await?,
         keys: app.keys.export().await?,
+        deny_issued_before: app.revocations.issued_before(),
     }))
 }
 
@@ -176,11 +177,15 @@ impl App {
             .revocations
             .add(&snapshot.revoked_tokens, &snapshot.revoked_sessions, &by)
             .await?;
+        if let Some(limit) = snapshot.deny_issued_before {
+            self.revocations.deny_issued_before(limit).await?;
+        }
         Ok(Imported {
             tokens_added,
             sessions_added,
             keys_added: self.keys.import(&snapshot.keys).await?,
             watermarks_raised: self.nonces.import(&snapshot.watermarks).await?,
+            deny_issued_before: self.revocations.issued_before(),
         })
     }
 

@@ -86,6 +86,7 @@ impl<W: World, O: Operator> Engine<W, O> {
             | Event::Aborted { .. }
             | Event::Waived { .. }
             | Event::Note { .. }
+            | Event::KitRefreshed { .. }
             | Event::Logged { .. }
             | Event::Replanned { .. }
             | Event::Checkpoint(_) => return,

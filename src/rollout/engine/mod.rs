@@ -236,6 +236,7 @@ impl<W: World, O: Operator> Engine<W, O> {
     /// Drives until there is nothing that this process can do. `interrupt` says each Ctrl-C.
     pub async fn drive(&mut self, interrupt: &mut mpsc::Receiver<()>) -> Result<Ending> {
         let mut outside = Outside::default();
+        self.world.kits_recorded(&self.known.state.kits);
         let ending = self.drive_loop(&mut outside, interrupt).await;
         let reading = outside.reading.take();
         outside.stop_all().await;
@@ -246,7 +247,12 @@ impl<W: World, O: Operator> Engine<W, O> {
         match ending {
             // It would not hear that either.
             Ok(Ending::Unreachable { .. }) => {}
-            Ok(_) | Err(_) => self.leave().await,
+            Ok(Ending::Fenced { .. }) | Err(_) => self.leave().await,
+            Ok(_) => {
+                // A kit that is newer than its record is told as such; that is all that is lost.
+                let _ = self.record_kits(true).await;
+                self.leave().await;
+            }
         }
         ending
     }
@@ -283,6 +289,9 @@ impl<W: World, O: Operator> Engine<W, O> {
                 return Ok(ending);
             }
             self.read_logs(outside);
+            if let Some(ending) = self.record_kits(false).await? {
+                return Ok(ending);
+            }
             if let Some(ending) = self.advance(outside).await? {
                 return Ok(ending);
             }

@@ -69,6 +69,27 @@ impl<W: World, O: Operator> Engine<W, O> {
         None
     }
 
+    /// Writes down which rollback kits were made fresh, and lets the world know what it is to go by.
+    pub(super) async fn record_kits(&mut self, all: bool) -> Result<Option<Ending>> {
+        if self.known.state.is_closed() {
+            return Ok(None);
+        }
+        let made = self.world.kits_made(all);
+        if made.is_empty() {
+            return Ok(None);
+        }
+        for (env, seal) in made {
+            let decided = decide(&self.known.state, now_ms(), Input::Kit { env, seal });
+            if let Ok(decision) = decided
+                && let Some(ending) = self.record(&decision).await?
+            {
+                return Ok(Some(ending));
+            }
+        }
+        self.world.kits_recorded(&self.known.state.kits);
+        Ok(None)
+    }
+
     /// Hears what other operators ask for.
     pub(super) async fn take_requests(&mut self, outside: &mut Outside) -> Result<Option<Ending>> {
         let requests = match self.journal.requests(self.run()).await {
@@ -205,6 +226,7 @@ pub(super) fn is_word(input: &Input) -> bool {
         | Input::Probed { .. }
         | Input::Look { .. }
         | Input::Trigger { .. }
+        | Input::Kit { .. }
         | Input::Logs { .. } => false,
     }
 }

@@ -1,9 +1,12 @@
 //! The only place where a state changes. Live and replay both go through here (P8).
 
+use std::collections::BTreeMap;
+
 use super::bake::Bake;
 use super::event::{Event, Found, Illegal, Reading};
 use super::outline::{Class, Outline, Part, StepRef};
 use super::state::{PausedBy, Progress, State, Status, StepState};
+use crate::contract::KitSeal;
 
 impl State {
     /// The state after a run's first event.
@@ -30,6 +33,7 @@ impl State {
             | Event::Aborted { .. }
             | Event::Waived { .. }
             | Event::Note { .. }
+            | Event::KitRefreshed { .. }
             | Event::Logged { .. }
             | Event::Agreed { .. }
             | Event::Replanned { .. }
@@ -53,6 +57,7 @@ impl State {
             passed_gates: Vec::new(),
             in_aftermath: false,
             waived: false,
+            kits: BTreeMap::new(),
             outline,
         }
     }
@@ -74,6 +79,7 @@ impl State {
         let legal = match event {
             Event::Started { .. } => false,
             Event::Note { .. } | Event::Logged { .. } => true,
+            Event::KitRefreshed { env, seal } => self.kit_refreshed(env, seal),
             Event::Driven { .. } => self.driven(),
             Event::ApprovalWanted { phase } => self.approval_wanted(*phase),
             Event::Approved { phase, plan, by } => self.approved(*phase, plan, by),
@@ -493,6 +499,14 @@ impl State {
             self.status = Status::Completed;
         }
         legal
+    }
+
+    /// Each machine keeps a kit of its own.
+    fn kit_refreshed(&mut self, env: &str, seal: &KitSeal) -> bool {
+        let kits = self.kits.entry(env.to_owned()).or_default();
+        kits.retain(|known| known.place != seal.place);
+        kits.push(seal.clone());
+        true
     }
 
     fn waive(&mut self) -> bool {

@@ -13,6 +13,7 @@ pub fn decide(state: &State, now_ms: u64, input: Input) -> Result<Decision, Refu
         Input::Tick => Ok(tick(state)),
         Input::TakeOver { by } => Ok(Decision::event(Event::Driven { by })),
         Input::Note { by, text } => Ok(Decision::event(Event::Note { by, text })),
+        Input::Kit { env, seal } => Ok(Decision::event(Event::KitRefreshed { env, seal })),
         Input::Logs { of, logs } => Ok(Decision::event(Event::Logged { of, logs })),
         Input::Approve { phase, plan, by } => approve(state, phase, plan, by),
         Input::Answer { step, said, by } => answer(state, step, said, by),

@@ -9,6 +9,7 @@ use super::state::{PausedBy, State};
 use super::told::Told;
 use crate::check::Verdict;
 use crate::check::logs::LogExcerpt;
+use crate::contract::KitSeal;
 
 /// A fact about a run. Recorded once, never changed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -123,6 +124,12 @@ pub enum Event {
         by: String,
         text: String,
     },
+    /// The rollback kit of an environment was made fresh: its seal, by which a kit that was edited
+    /// or restored is told from it.
+    KitRefreshed {
+        env: String,
+        seal: KitSeal,
+    },
     /// What the services' own logs said of trouble when something stopped the run.
     Logged {
         /// The number of the event that stopped it.
@@ -175,6 +182,7 @@ impl Event {
             Event::Aborted { .. } => "aborted",
             Event::Waived { .. } => "waived",
             Event::Note { .. } => "note",
+            Event::KitRefreshed { .. } => "kit-refreshed",
             Event::Logged { .. } => "logged",
             Event::Agreed { .. } => "agreed",
             Event::Replanned { .. } => "replanned",

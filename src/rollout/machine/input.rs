@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::event::{Event, Found, Outcome, Reading};
 use super::outline::{Outline, StepRef};
 use crate::check::logs::LogExcerpt;
+use crate::contract::KitSeal;
 
 /// Something that happened outside.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,6 +85,11 @@ pub enum Input {
     Note {
         by: String,
         text: String,
+    },
+    /// The rollback kit of an environment was made fresh.
+    Kit {
+        env: String,
+        seal: KitSeal,
     },
     /// What the services' logs said when the event with the number `of` stopped the run.
     Logs {

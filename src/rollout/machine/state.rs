@@ -1,11 +1,13 @@
 //! What a run is at any moment: a fold over its events, nothing else.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::bake::Bake;
 use super::outline::{Class, Outline, Part, StepRef};
+use crate::contract::KitSeal;
 
 /// The state of a run. Every field follows from the journal, so all of it survives a crash.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -27,6 +29,10 @@ pub struct State {
     pub in_aftermath: bool,
     /// A person gave up what was due after the rollback.
     pub waived: bool,
+    /// The seals of the rollback kits by environment, the newest of each machine; set by
+    /// `kit-refreshed`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub kits: BTreeMap<String, Vec<KitSeal>>,
 }
 
 /// Where the run stands as a whole.

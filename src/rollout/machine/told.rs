@@ -63,6 +63,7 @@ impl Told {
             | Event::RolledBack
             | Event::Completed
             | Event::Waived { .. }
+            | Event::KitRefreshed { .. }
             | Event::Logged { .. }
             | Event::Replanned { .. }
             | Event::Checkpoint(_) => {}

@@ -227,6 +227,7 @@ impl Collector {
             Event::Resumed { .. }
             | Event::Stuck { .. }
             | Event::Completed
+            | Event::KitRefreshed { .. }
             | Event::Checkpoint(_) => {}
         }
     }
@@ -567,6 +568,7 @@ fn tone(event: &Event) -> Tone {
         | Event::AnswerWanted { .. }
         | Event::Intended { .. }
         | Event::Observed { .. }
+        | Event::KitRefreshed { .. }
         | Event::Checkpoint(_) => Tone::Plain,
     }
 }

@@ -36,6 +36,8 @@ pub struct MemoryRevocations {
 struct Known {
     tokens: BTreeMap<String, RevokedToken>,
     sessions: BTreeMap<String, RevokedSession>,
+    /// Tokens from before this moment are denied: some revocations of theirs are lost.
+    issued_before: Option<Timestamp>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -43,6 +45,8 @@ struct Known {
 enum Line {
     Token(RevokedToken),
     Session(RevokedSession),
+    #[serde(rename = "deny_issued_before")]
+    IssuedBefore(Timestamp),
 }
 
 #[derive(Debug)]
@@ -90,10 +94,29 @@ impl MemoryRevocations {
         tokens: &[RevokedToken],
         sessions: &[RevokedSession],
     ) -> Result<(u64, u64), Unavailable> {
+        self.change(|known| known.merge(tokens, sessions)).await
+    }
+
+    /// Denies every token from before `limit`, durably when it returns; an earlier limit than the
+    /// one that holds changes nothing.
+    pub(super) async fn deny_issued_before(&self, limit: Timestamp) -> Result<(), Unavailable> {
+        self.change(|known| (known.limit(limit), ())).await
+    }
+
+    pub(super) fn issued_before(&self) -> Option<Timestamp> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.issued_before
+    }
+
+    /// Makes what `how` changed durable; it returns the lines for it.
+    async fn change<T>(
+        &self,
+        how: impl FnOnce(&mut Known) -> (Vec<Line>, T),
+    ) -> Result<T, Unavailable> {
         let mut log = self.log.clone().lock_owned().await;
         let (lines, added) = {
             let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-            known.merge(tokens, sessions)
+            how(&mut known)
         };
         // Known before it is durable: denying early is harmless, and an error is told below.
         if lines.is_empty() && !log.behind {
@@ -141,12 +164,13 @@ impl Known {
         let mut known = Known::default();
         for (index, line) in bytes.split_inclusive(|b| *b == b'\n').enumerate() {
             match serde_json::from_slice(line) {
-                Ok(Line::Token(token)) => known.merge(&[token], &[]),
-                Ok(Line::Session(session)) => known.merge(&[], &[session]),
+                Ok(Line::Token(token)) => drop(known.merge(&[token], &[])),
+                Ok(Line::Session(session)) => drop(known.merge(&[], &[session])),
+                Ok(Line::IssuedBefore(limit)) => drop(known.limit(limit)),
                 // Only the last line can be without its end, and then it was never acknowledged.
                 Err(_) if !line.ends_with(b"\n") => break,
                 Err(_) => return Err(index + 1),
-            };
+            }
         }
         Ok(known)
     }
@@ -179,6 +203,15 @@ impl Known {
         }
         (lines, added)
     }
+
+    /// The later limit stays. Returns what must be logged.
+    fn limit(&mut self, limit: Timestamp) -> Vec<Line> {
+        if self.issued_before.is_some_and(|old| old >= limit) {
+            return Vec::new();
+        }
+        self.issued_before = Some(limit);
+        vec![Line::IssuedBefore(limit)]
+    }
 }
 
 impl Log {
@@ -203,6 +236,7 @@ impl Log {
             .cloned()
             .map(Line::Token)
             .chain(known.sessions.values().cloned().map(Line::Session))
+            .chain(known.issued_before.map(Line::IssuedBefore))
             .collect();
         self.file = None;
         crate::durable::write(&self.path, &encode(lines.iter())?)?;

@@ -6,6 +6,8 @@
 mod memory;
 mod postgres;
 
+use jiff::Timestamp;
+
 use crate::contract::{RevokedSession, RevokedToken};
 
 use super::{Fault, Unavailable};
@@ -72,6 +74,24 @@ impl Revocations {
         match self {
             Revocations::Memory(store) => Ok(store.check(token_id, session_id)),
             Revocations::Postgres(store) => store.check(token_id, session_id).await,
+        }
+    }
+
+    /// Denies every token that was issued before `limit`: revocations from before it are lost
+    /// (P2). Durable when it returns. Postgres knows each revocation by its id, so there nothing
+    /// is to be done.
+    pub async fn deny_issued_before(&self, limit: Timestamp) -> Result<(), Unavailable> {
+        match self {
+            Revocations::Memory(store) => store.deny_issued_before(limit).await,
+            Revocations::Postgres(_) => Ok(()),
+        }
+    }
+
+    /// The moment before which no token may have been issued; none where only ids count.
+    pub fn issued_before(&self) -> Option<Timestamp> {
+        match self {
+            Revocations::Memory(store) => store.issued_before(),
+            Revocations::Postgres(_) => None,
         }
     }
 

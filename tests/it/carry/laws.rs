@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dbctl::carry::kit::{CARRY_FILE, Kit, place};
-use dbctl::carry::merge::{Counts, merge, with_margin, without_expired};
+use dbctl::carry::merge::{Counts, beyond, merge, with_margin, without_expired};
 use dbctl::contract::{PublicKey, RevokedSession, RevokedToken, Snapshot, Watermark};
 use dbctl::keys::Algorithm;
 use jiff::Timestamp;
@@ -51,16 +51,20 @@ fn snapshot() -> impl Strategy<Value = Snapshot> {
         proptest::collection::vec(session, 0..8),
         proptest::collection::vec(watermark, 0..8),
         proptest::collection::vec(key, 0..8),
+        proptest::option::of(time()),
     )
         .prop_map(
-            |(taken_at, source, revoked_tokens, revoked_sessions, watermarks, keys)| Snapshot {
-                schema: Snapshot::SCHEMA.into(),
-                taken_at,
-                source,
-                revoked_tokens,
-                revoked_sessions,
-                watermarks,
-                keys,
+            |(taken_at, source, revoked_tokens, revoked_sessions, watermarks, keys, limit)| {
+                Snapshot {
+                    schema: Snapshot::SCHEMA.into(),
+                    taken_at,
+                    source,
+                    revoked_tokens,
+                    revoked_sessions,
+                    watermarks,
+                    keys,
+                    deny_issued_before: limit,
+                }
             },
         )
 }
@@ -98,6 +102,32 @@ proptest! {
         for k in a.keys.iter().chain(&b.keys) {
             prop_assert!(all.keys.iter().any(|m| m.kid == k.kid && (m.revoked || !k.revoked)));
         }
+    }
+
+    #[test]
+    fn what_is_beyond_somebodys_knowledge_is_just_what_they_lack(a in snapshot(), b in snapshot()) {
+        let (a, b) = (merge([&a]), merge([&b]));
+        let news = beyond(&a, &b);
+        let all = merge([&a, &b]);
+        let told = merge([&news, &b]);
+        let tokens = |s: &Snapshot| -> Vec<(String, i64)> {
+            s.revoked_tokens.iter().map(|t| (t.token_id.clone(), t.expires_at.as_microsecond())).collect()
+        };
+        let sessions = |s: &Snapshot| -> Vec<(String, i64)> {
+            s.revoked_sessions.iter().map(|t| (t.session_id.clone(), t.expires_at.as_microsecond())).collect()
+        };
+        let keys = |s: &Snapshot| -> Vec<(String, bool)> {
+            s.keys.iter().map(|k| (k.kid.clone(), k.revoked)).collect()
+        };
+        let tops = |s: &Snapshot| -> Vec<i64> { s.watermarks.iter().map(|w| w.reserved_high).collect() };
+        prop_assert_eq!(tokens(&told), tokens(&all));
+        prop_assert_eq!(sessions(&told), sessions(&all));
+        prop_assert_eq!(keys(&told), keys(&all));
+        prop_assert_eq!(tops(&told), tops(&all));
+        prop_assert_eq!(told.deny_issued_before, all.deny_issued_before);
+        let nothing = beyond(&a, &all);
+        prop_assert_eq!(Counts::of(&nothing), Counts::default());
+        prop_assert_eq!(nothing.deny_issued_before, None);
     }
 
     #[test]
@@ -174,9 +204,8 @@ fn only_what_has_long_expired_is_dropped() {
 #[test]
 fn the_kit_keeps_everything_it_was_ever_given_and_nobody_else_reads_it() {
     let dir = tempfile::tempdir().expect("a directory");
-    let kit = Kit::open(&dir.path().join("kit")).expect("a kit");
+    let kit = Kit::open(&dir.path().join("kit"), "production").expect("a kit");
     assert_eq!(kit.load().expect("readable"), None);
-    assert_eq!(kit.age().expect("readable"), None);
     let first = Snapshot {
         revoked_tokens: vec![revoked("one", at(600))],
         ..taken(at(-20), 500)
@@ -186,13 +215,13 @@ fn the_kit_keeps_everything_it_was_ever_given_and_nobody_else_reads_it() {
         revoked_tokens: vec![revoked("two", at(600))],
         ..taken(at(-10), 400)
     };
-    let counts = kit.refresh(&second, false).expect("written");
+    let (counts, _) = kit.refresh(&second, false).expect("written");
     assert_eq!((counts.revoked_tokens, counts.watermarks), (2, 1));
     let kept = kit.load().expect("readable").expect("there");
     assert_eq!(kept.snapshot.watermarks[0].reserved_high, 500);
     assert_eq!(kept.snapshot.taken_at, second.taken_at);
     assert_eq!(kept.complete_at, Some(first.taken_at));
-    assert!(kit.age().expect("readable").expect("there") >= Duration::from_secs(10));
+    assert!(kept.age(Timestamp::now()) >= Duration::from_secs(10));
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -207,14 +236,14 @@ fn the_kit_keeps_everything_it_was_ever_given_and_nobody_else_reads_it() {
 #[test]
 fn a_damaged_kit_is_an_error_and_never_an_empty_one() {
     let dir = tempfile::tempdir().expect("a directory");
-    let kit = Kit::open(dir.path()).expect("a kit");
+    let kit = Kit::open(dir.path(), "production").expect("a kit");
     kit.refresh(&taken(at(0), 5), true).expect("written");
     let good = std::fs::read_to_string(kit.path()).expect("there");
     for damaged in [
         &good[..good.len() - 5],
         "",
         "{}",
-        &good.replace("dbctl.kit/1", "dbctl.kit/9"),
+        &good.replace("dbctl.kit/2", "dbctl.kit/9"),
     ] {
         std::fs::write(kit.path(), damaged).expect("written");
         let problem = kit.load().expect_err("damaged");
@@ -227,22 +256,19 @@ fn a_damaged_kit_is_an_error_and_never_an_empty_one() {
 #[test]
 fn going_back_from_the_kit_adds_a_window_and_what_may_have_been_used_since() {
     let dir = tempfile::tempdir().expect("a directory");
-    let kit = Kit::open(dir.path()).expect("a kit");
+    let kit = Kit::open(dir.path(), "production").expect("a kit");
     // 100 nonces, one window, in each of the last seconds; and ten seconds of silence.
     kit.refresh(&taken(at(-20), 1_000), true).expect("written");
     let now = Timestamp::now();
-    let alone = kit
-        .load()
-        .expect("readable")
-        .expect("there")
-        .for_going_back(now);
+    let kept = kit.load().expect("readable").expect("there");
+    let alone = kit.for_going_back(&kept, now);
     assert_eq!(
         alone.watermarks[0].reserved_high, 1_100,
         "nothing is known about its pace"
     );
     kit.refresh(&taken(at(-10), 2_000), true).expect("written");
     let kept = kit.load().expect("readable").expect("there");
-    let raised = kept.for_going_back(Timestamp::now());
+    let raised = kit.for_going_back(&kept, Timestamp::now());
     let high = raised.watermarks[0].reserved_high;
     // Twice the pace of 100 a second for 10 s, and one window.
     assert!((4_000..=4_500).contains(&high), "{high}");

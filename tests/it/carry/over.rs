@@ -282,7 +282,7 @@ fn without_postgres_and_without_a_kit_nothing_is_switched() {
     );
     std::fs::write(stage.kit.path(), "{").expect("written");
     let problem = stage.back(&[]).expect_err("a damaged kit");
-    assert!(problem.to_string().contains("cannot be read"), "{problem}");
+    assert!(problem.to_string().contains("cannot be used"), "{problem}");
 }
 
 #[test]

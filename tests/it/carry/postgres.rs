@@ -51,7 +51,7 @@ fn many(n: usize, expires_in: u64) -> Snapshot {
             })
             .collect(),
         watermarks: vec![mark("auth-1", 5_000), mark("auth-2", 300)],
-        keys: Vec::new(),
+        ..Snapshot::default()
     }
 }
 

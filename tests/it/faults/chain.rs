@@ -81,6 +81,7 @@ pub fn about(event: &Event) -> String {
         | Event::Replanned { .. }
         | Event::Checkpoint(_)
         | Event::Note { .. }
+        | Event::KitRefreshed { .. }
         | Event::Logged { .. } => event.name().to_owned(),
     }
 }

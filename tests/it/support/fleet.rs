@@ -157,6 +157,12 @@ impl Fleet {
         talk(&mut found.instance.lock().expect("not poisoned"))
     }
 
+    /// Starts one that was stopped.
+    pub fn start_again(&self, name: &str) {
+        let mut names = self.instances.iter();
+        names.find(|s| s.name == name).expect("an instance").start();
+    }
+
     pub fn names(&self) -> Vec<&str> {
         self.instances.iter().map(|s| s.name.as_str()).collect()
     }

@@ -3,6 +3,7 @@
 mod compare;
 mod expected;
 mod foresee;
+mod kits;
 mod logs;
 mod look;
 mod metrics;
@@ -28,11 +29,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::carry::driver::Driver;
-use crate::carry::kit::Kit;
 use crate::carry::over::{Fleet, Store};
 use crate::check::logs::LogExcerpt;
 use crate::commands::Context;
-use crate::contract::Snapshot;
+use crate::contract::{KitSeal, Snapshot};
 use crate::error::{Exit, Problem, Result};
 use crate::keys::Kek;
 use crate::pg::Database;
@@ -59,6 +59,7 @@ pub struct Live {
     driver: Mutex<Option<Arc<Driver>>>,
     /// The journal does not answer, so nobody here knows the newest token.
     without_journal: bool,
+    kits: Mutex<kits::Kits>,
     watch: tokio::sync::Mutex<Option<look::Watching>>,
     /// The services run in this process, on the databases that were given.
     in_process: bool,
@@ -97,6 +98,7 @@ impl Live {
             placed: Mutex::new(BTreeMap::new()),
             driver: Mutex::new(None),
             without_journal: false,
+            kits: Mutex::default(),
             watch: tokio::sync::Mutex::new(None),
         }
     }
@@ -120,10 +122,6 @@ impl Live {
             database,
             key_id: &self.settings.config.keys.key_id,
         }
-    }
-
-    fn kit(&self, env: &Environment) -> Result<Kit> {
-        Kit::of(&self.settings, env)
     }
 
     /// The file that a program step's process keeps locked.
@@ -297,6 +295,14 @@ impl World for Live {
         self.read_logs(targets, since_ms).await
     }
 
+    fn kits_recorded(&self, kits: &BTreeMap<String, Vec<KitSeal>>) {
+        self.know_kits(kits);
+    }
+
+    fn kits_made(&self, all: bool) -> Vec<(String, KitSeal)> {
+        self.unrecorded_kits(all)
+    }
+
     async fn tend(&self, plan: Arc<Plan>, flipped: Vec<TargetRef>) -> Result<(), String> {
         let mut envs: Vec<&str> = flipped.iter().map(|t| t.env.as_str()).collect();
         envs.dedup();
@@ -312,7 +318,8 @@ impl World for Live {
                 let kit = self.kit(env)?;
                 crate::carry::over::sync(&fleet, self.store(&database), &kit, &|_| {}).await
             };
-            sync.await.map_err(|p| p.to_string())?;
+            let synced = sync.await.map_err(|p| p.to_string())?;
+            self.kit_made(&planned.name, &synced, false);
         }
         Ok(())
     }

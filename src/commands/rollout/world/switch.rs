@@ -36,6 +36,7 @@ impl Live {
             let database = self.database(env)?;
             let carried =
                 over::sync(&fleet, self.store(&database), &self.kit(env)?, &|_| {}).await?;
+            self.kit_made(&env.name, &carried, true);
             evidence.push(json!({ "env": env.name, "carried": carried }));
         }
         Ok(succeeded(Value::from(evidence)))
@@ -74,6 +75,7 @@ impl Live {
         let everyone = Fleet::everyone(env)?;
         let kit = self.kit(env)?;
         let carried = over::forward(fleet, &everyone, self.store(&database), &kit, &|_| {}).await?;
+        self.kit_made(&env.name, &carried, true);
         let switched = toggle::flip(fleet, set, None, Patience::default(), &|_| {}).await;
         let wrong = failures(&switched);
         if !wrong.is_empty() {
@@ -104,8 +106,15 @@ impl Live {
         let store = database.as_ref().map(|d| self.store(d));
         let everyone = Fleet::everyone(env)?;
         let taken = over::back(fleet, &everyone, store, &kit, &|_| {}).await;
-        if taken.is_err() {
-            over::unfence(fleet, &|_| {}).await;
+        match &taken {
+            Ok((carried, _)) => {
+                if let Some(gap) = carried.gap() {
+                    self.ui.warn(format_args!("{}: {gap}", env.name));
+                }
+            }
+            Err(_) => {
+                over::unfence(fleet, &|_| {}).await;
+            }
         }
         taken
     }
@@ -181,8 +190,9 @@ impl Live {
         if let Some(snapshot) = placed.get(&env.name) {
             return Ok(Some(snapshot.clone()));
         }
-        let kept = self.kit(env)?.load()?;
-        Ok(kept.map(|k| k.for_going_back(jiff::Timestamp::now())))
+        let kit = self.kit(env)?;
+        let kept = kit.trusted()?;
+        Ok(kept.map(|k| kit.for_going_back(&k, jiff::Timestamp::now())))
     }
 
     /// Back to memory/file, a look, and forward again, on targets that run on Postgres.
