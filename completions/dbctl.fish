@@ -41,6 +41,7 @@ complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "init" -d 'Write a comme
 complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "migrate" -d 'Create, list, validate and apply migrations'
 complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "preflight" -d 'Check the preconditions of a rollout, each with evidence'
 complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "keys" -d 'Seed, list and export signing keys'
+complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "security" -d 'Look after the security state in Postgres'
 complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "toggles" -d 'Show and set the four runtime toggles on targets'
 complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "carry" -d 'Carry live state across a switch; look at the rollback kit'
 complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "smoke" -d 'Check the running service over HTTP'
@@ -290,6 +291,52 @@ never\t''"
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from new-kek" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from new-kek" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from new-kek" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from purge partitions" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from purge partitions" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from purge partitions" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from purge partitions" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from purge partitions" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from purge partitions" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from purge partitions" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from purge partitions" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from purge partitions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from purge partitions" -f -a "purge" -d 'Remove revocations whose tokens have long expired, in small batches'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from purge partitions" -f -a "partitions" -d 'Make the monthly partitions of decisions ahead, and drop those that were kept long enough'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from purge" -l batch -d 'Rows per transaction; `purge.batch` of the settings without it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from purge" -l pause -d 'Time between two of them; `purge.pause` of the settings without it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from purge" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from purge" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from purge" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from purge" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from purge" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from purge" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from purge" -l dry-run -d 'Say what would go, and change nothing'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from purge" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from purge" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from purge" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -l ahead -d 'How many months ahead of this one there should be' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -l keep-decisions -d 'Drop decisions that are older, at least 30d; `purge.decisions` of the settings without it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -l keep-events -d 'Remove events that are older, at least 30d; `purge.events` of the settings without it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -l confirm -d 'Name of the environment (without one: of the database), instead of typing it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -l dry-run -d 'Say what would be dropped, and change nothing'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and not __fish_seen_subcommand_from show set" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and not __fish_seen_subcommand_from show set" -l env -d 'Environment of the settings file, such as staging or production' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and not __fish_seen_subcommand_from show set" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r

@@ -6,6 +6,7 @@ DECLARE
     has_owner   CONSTANT boolean := EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'security_owner');
     has_runtime CONSTANT boolean := EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'security_runtime');
     has_auditor CONSTANT boolean := EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'security_auditor');
+    has_janitor CONSTANT boolean := EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'security_janitor');
     can_give CONSTANT text := CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END;
     object record;
     role text;
@@ -14,7 +15,7 @@ BEGIN
     REVOKE ALL ON ALL TABLES IN SCHEMA security, authz FROM PUBLIC;
     REVOKE ALL ON ALL FUNCTIONS IN SCHEMA security, authz FROM PUBLIC;
 
-    FOREACH role IN ARRAY ARRAY['security_runtime', 'security_auditor'] LOOP
+    FOREACH role IN ARRAY ARRAY['security_runtime', 'security_auditor', 'security_janitor'] LOOP
         IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = role) THEN
             EXECUTE format('REVOKE ALL ON SCHEMA security, authz FROM %I', role);
             EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA security, authz FROM %I', role);
@@ -31,9 +32,14 @@ BEGIN
         GRANT SELECT (key_id, version, kid, state, is_current, valid_from, valid_until, published_at,
                       algorithm, public_key, kek_id, created_at)
             ON security.signing_key_versions TO security_runtime;
-        -- Revocations are added and, at most, extended; a trigger refuses the rest.
-        GRANT SELECT, INSERT, UPDATE (expires_at)
+        -- Revocations are added and, at most, extended; a trigger refuses the rest. Not even the
+        -- one who adds one says when others get to know of it (changed_in).
+        GRANT SELECT, UPDATE (expires_at)
             ON security.revoked_tokens, security.revoked_sessions TO security_runtime;
+        GRANT INSERT (token_id, revoked_at, expires_at, reason, revoked_by, request_id)
+            ON security.revoked_tokens TO security_runtime;
+        GRANT INSERT (session_id, revoked_at, expires_at, reason, revoked_by, request_id)
+            ON security.revoked_sessions TO security_runtime;
         GRANT SELECT, INSERT, UPDATE (reserved_high, window_size, updated_at)
             ON security.nonce_watermarks TO security_runtime;
         GRANT INSERT ON security.events, authz.policy_decisions TO security_runtime;
@@ -49,6 +55,18 @@ BEGIN
             ON security.signing_key_versions TO security_auditor;
         GRANT SELECT (kek_id, created_at, first_used_at, last_used_at, retired_at)
             ON security.key_encryption_keys TO security_auditor;
+    END IF;
+
+    IF has_janitor THEN
+        GRANT EXECUTE ON FUNCTION
+            security.purge_revocations(text, timestamptz, interval, integer),
+            security.expired_revocations(interval),
+            security.purge_events(interval, integer),
+            authz.ensure_policy_decision_partitions(integer),
+            authz.policy_decision_months(),
+            authz.drop_policy_decision_month(text, interval),
+            authz.purge_decisions_without_month(interval, integer)
+            TO security_janitor;
     END IF;
 
     IF NOT has_owner THEN
@@ -81,6 +99,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION security.apply_privileges() IS
-    'Grants security_runtime and security_auditor exactly what they need and gives the schemas to security_owner; roles that are missing are skipped. May be called again at any time.';
+    'Grants security_runtime, security_auditor and security_janitor exactly what they need and gives the schemas to security_owner; roles that are missing are skipped. May be called again at any time.';
 
 SELECT security.apply_privileges();

@@ -3,6 +3,8 @@
 //!
 //! Times are RFC 3339 in UTC. Every answer carries `x-request-id`: the one that was sent, or a new one.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +23,9 @@ pub struct Health {
     /// While fenced, revocations and nonces are refused with 503; verification goes on.
     pub fenced: bool,
     pub modes: Modes,
+    /// What happens when Postgres does not answer, by name; for people.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub policies: BTreeMap<String, String>,
 }
 
 /// `POST /v1/tokens` → 201 [`IssuedToken`].

@@ -35,10 +35,32 @@ const NEEDED: &[(&str, &str, &[&str])] = &[
         ],
     ),
     ("SELECT", "security.revoked_tokens", &[]),
-    ("INSERT", "security.revoked_tokens", &[]),
+    (
+        "INSERT",
+        "security.revoked_tokens",
+        &[
+            "token_id",
+            "revoked_at",
+            "expires_at",
+            "reason",
+            "revoked_by",
+            "request_id",
+        ],
+    ),
     ("UPDATE", "security.revoked_tokens", &["expires_at"]),
     ("SELECT", "security.revoked_sessions", &[]),
-    ("INSERT", "security.revoked_sessions", &[]),
+    (
+        "INSERT",
+        "security.revoked_sessions",
+        &[
+            "session_id",
+            "revoked_at",
+            "expires_at",
+            "reason",
+            "revoked_by",
+            "request_id",
+        ],
+    ),
     ("UPDATE", "security.revoked_sessions", &["expires_at"]),
     ("SELECT", "security.nonce_watermarks", &[]),
     ("INSERT", "security.nonce_watermarks", &[]),
@@ -195,7 +217,7 @@ async fn powerful_roles(tx: &mut PgConnection, role: &str) -> Result<Vec<String>
         "SELECT p.rolname::text FROM pg_catalog.pg_roles p, pg_catalog.pg_roles r \
          WHERE r.rolname = $1 AND p.oid <> r.oid AND pg_catalog.pg_has_role(r.oid, p.oid, 'MEMBER') \
            AND (p.rolsuper OR p.rolcreaterole OR p.rolbypassrls \
-                OR p.rolname IN ('security_owner', 'security_auditor', 'pg_read_all_data', 'pg_write_all_data', \
+                OR p.rolname IN ('security_owner', 'security_auditor', 'security_janitor', 'pg_read_all_data', 'pg_write_all_data', \
                                  'pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program', \
                                  'pg_maintain', 'pg_signal_backend')) \
          ORDER BY 1",

@@ -11,6 +11,7 @@ pub mod migrate;
 pub mod preflight;
 pub mod rollout;
 pub mod runbook;
+pub mod security;
 pub mod service;
 pub mod smoke;
 pub mod toggles;
@@ -51,6 +52,8 @@ pub enum Command {
     Preflight(preflight::PreflightArgs),
     /// Seed, list and export signing keys
     Keys(keys::KeysArgs),
+    /// Look after the security state in Postgres
+    Security(security::SecurityArgs),
     /// Show and set the four runtime toggles on targets
     Toggles(toggles::TogglesArgs),
     /// Carry live state across a switch; look at the rollback kit
@@ -160,6 +163,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit> {
         Command::Migrate(args) => migrate::run(args, context).await,
         Command::Preflight(args) => preflight::run(args, context).await,
         Command::Keys(args) => keys::run(args, context).await,
+        Command::Security(args) => security::run(args, context).await,
         Command::Toggles(args) => toggles::run(args, context).await,
         Command::Carry(args) => carry::run(args, context).await,
         Command::Smoke(args) => smoke::run(args, context).await,

@@ -46,7 +46,8 @@ pub(super) async fn issue(
         };
         if let Some((reason, why)) = refused {
             let found = Found::default();
-            app.record(&request_id, "token.issue", &body.subject, reason, &found);
+            app.record(&request_id, "token.issue", &body.subject, reason, &found)
+                .await?;
             let code = reason.as_str();
             return Err(Refusal::new(StatusCode::FORBIDDEN, code, why));
         }
@@ -82,20 +83,22 @@ pub(super) async fn issue(
         expires_at,
         kid: kid.clone(),
     };
-    app.decisions.happened(Happened {
+    let happened = Happened {
         at: now,
         request_id: request_id.clone(),
         kind: "token.issued",
         subject_id: Some(claims.jti.clone()),
         kid: Some(kid.clone()),
         detail: json!({"session_id": claims.sid, "expires_at": expires_at}),
-    });
+    };
     let subject = claims.sub.clone();
     let found = Found {
         kid: Some(kid),
         claims: Some(claims),
     };
-    app.record(&request_id, "token.issue", &subject, Reason::Ok, &found);
+    app.record(&request_id, "token.issue", &subject, Reason::Ok, &found)
+        .await?;
+    app.decisions.happened(happened);
     Ok((StatusCode::CREATED, Json(issued)).into_response())
 }
 
@@ -104,13 +107,16 @@ pub(super) async fn verify(
     Extension(RequestId(request_id)): Extension<RequestId>,
     Body(body): Body<VerifyRequest>,
 ) -> Response {
-    let (reason, found) = decide(&app, &body.token, &request_id).await;
+    let (mut reason, found) = decide(&app, &body.token, &request_id).await;
+    let subject = found.claims.as_ref().map_or("", |c| &c.sub);
+    let recorded = app.record(&request_id, "token.verify", subject, reason, &found);
+    if recorded.await.is_err() {
+        reason = Reason::DecisionLogUnavailable;
+    }
     if reason != Reason::Ok {
         app.metrics.verification_failed(reason);
     }
     let decision = found.decision(reason);
-    let subject = decision.subject.clone().unwrap_or_default();
-    app.record(&request_id, "token.verify", &subject, reason, &found);
     if reason.cannot_say() {
         let soon = [(header::RETRY_AFTER, "1")];
         return (StatusCode::SERVICE_UNAVAILABLE, soon, Json(decision)).into_response();
@@ -225,16 +231,18 @@ impl App {
         said.map_or(own, |said| said.max(own))
     }
 
-    fn record(
+    /// Records a decision before it is told. Where nothing is allowed without a record and there
+    /// is none, the refusal is what has to be told instead; it is recorded as well.
+    async fn record(
         &self,
         request_id: &str,
         action: &'static str,
         subject: &str,
         reason: Reason,
         found: &Found,
-    ) {
+    ) -> Result<(), Refusal> {
         let claims = found.claims.as_ref();
-        self.decisions.decided(Decided {
+        let decided = |reason: Reason| Decided {
             at: Timestamp::now(),
             request_id: request_id.to_owned(),
             subject: subject.to_owned(),
@@ -245,7 +253,14 @@ impl App {
             kid: found.kid.clone(),
             token_id: claims.map(|c| c.jti.clone()),
             session_id: claims.map(|c| c.sid.clone()),
-        });
+        };
+        let Err(e) = self.decisions.decided(decided(reason)).await else {
+            return Ok(());
+        };
+        let code = Reason::DecisionLogUnavailable;
+        tracing::warn!(event = code.as_str(), instance = self.name(), request_id, error = %e);
+        let _ = self.decisions.decided(decided(code)).await;
+        Err(Refusal::unavailable(code.as_str(), e))
     }
 
     fn revoked(&self, request_id: String, kind: &'static str, id: String, new: bool) {

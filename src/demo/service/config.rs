@@ -1,5 +1,6 @@
 //! How a service is configured: by name-value pairs, from the environment or from a file.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,7 +8,9 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::error::{Doing, Exit, Problem, Result};
+use crate::runtime::decisions::Policy;
 use crate::runtime::nonce::{LIMIT, MAX_JUMP, MAX_WINDOW};
+use crate::runtime::revocation::{Caching, WhenUnavailable};
 use crate::runtime::toggles::{Mode, Modes, Toggle};
 use crate::settings::parse_duration;
 
@@ -28,6 +31,11 @@ pub const NAMES: &[&str] = &[
     "SERVICE_NONCE_WINDOW",
     "SERVICE_NONCE_MAX_JUMP",
     "SERVICE_NONCE_ACCEPT_COPY",
+    "SERVICE_REVOCATION_CACHE",
+    "SERVICE_REVOCATION_UNAVAILABLE",
+    "SERVICE_DECISION_LOG",
+    "SERVICE_DECISION_SPOOL_MB",
+    "SERVICE_DECISION_ID_KEY_FILE",
     "SERVICE_LOG_FILE",
     "DATABASE_URL",
 ];
@@ -60,6 +68,13 @@ pub struct ServiceConfig {
     pub nonce_max_jump: i64,
     /// The copy of a guard file that may be started from, named by when it was made.
     pub nonce_accept_copy: Option<Timestamp>,
+    /// Whether, and how, revocations in Postgres are kept in memory.
+    pub revocation_cache: Option<Caching>,
+    pub decision_policy: Policy,
+    /// How large the file may become that decisions wait in.
+    pub decision_spool_bytes: u64,
+    /// With it, decisions name tokens and sessions by their HMAC.
+    pub decision_id_key_file: Option<PathBuf>,
     /// Where its log goes; stderr without it.
     pub log_file: Option<PathBuf>,
     pub database_url: Option<SecretString>,
@@ -127,6 +142,15 @@ impl ServiceConfig {
                         "it is not the time that the refused start named",
                     )
                 })?,
+            revocation_cache: caching(
+                get("SERVICE_REVOCATION_CACHE"),
+                get("SERVICE_REVOCATION_UNAVAILABLE"),
+            )?,
+            decision_policy: policy(&or("SERVICE_DECISION_LOG", "spool"))?,
+            decision_spool_bytes: number("SERVICE_DECISION_SPOOL_MB", 256, 1_000_000)?
+                .unsigned_abs()
+                * 1_000_000,
+            decision_id_key_file: path("SERVICE_DECISION_ID_KEY_FILE"),
             log_file: path("SERVICE_LOG_FILE"),
             database_url: get("DATABASE_URL").map(SecretString::from),
             modes: Modes::from_pairs(pairs.iter().copied())?,
@@ -134,11 +158,90 @@ impl ServiceConfig {
         })
     }
 
+    /// What an operator should know that a toggle does not say, by name: what happens when Postgres
+    /// does not answer.
+    pub fn policies(&self) -> BTreeMap<String, String> {
+        let words = |d: Duration| {
+            let d = jiff::SignedDuration::try_from(d).unwrap_or(jiff::SignedDuration::MAX);
+            format!("{d:#}")
+        };
+        let mut policies = BTreeMap::new();
+        let mut say = |name: &str, policy: String| policies.insert(name.to_owned(), policy);
+        if self.modes.revocation == Mode::Postgres {
+            let (cache, unavailable) = match self.revocation_cache {
+                None => ("off".to_owned(), "deny".to_owned()),
+                Some(Caching { bound, unavailable }) => (
+                    words(bound),
+                    match unavailable {
+                        WhenUnavailable::Deny => "deny".to_owned(),
+                        WhenUnavailable::Stale(limit) => format!("stale:{}", words(limit)),
+                    },
+                ),
+            };
+            say("revocation_cache", cache);
+            say("revocation_unavailable", unavailable);
+        }
+        if self.modes.runtime == Mode::Postgres {
+            let policy = match self.decision_policy {
+                Policy::Spool => "spool",
+                Policy::FailClosed => "fail-closed",
+            };
+            say("decision_log", policy.to_owned());
+        }
+        policies
+    }
+
     /// Whether any part of the state lives in Postgres.
     pub fn wants_postgres(&self) -> bool {
         Toggle::ALL
             .iter()
             .any(|t| self.modes.get(*t) == Mode::Postgres)
+    }
+}
+
+/// `SERVICE_REVOCATION_CACHE` and `SERVICE_REVOCATION_UNAVAILABLE`.
+fn caching(bound: Option<&str>, unavailable: Option<&str>) -> Result<Option<Caching>> {
+    const UNAVAILABLE: &str = "SERVICE_REVOCATION_UNAVAILABLE";
+    let stale =
+        match unavailable.unwrap_or("deny") {
+            "deny" => None,
+            other => Some(other.strip_prefix("stale:").ok_or_else(|| {
+                wrong(UNAVAILABLE, "it is neither `deny` nor such as `stale:5m`")
+            })?),
+        };
+    let Some(bound) = bound.filter(|bound| *bound != "off") else {
+        return match stale {
+            None => Ok(None),
+            Some(_) => Err(wrong(
+                UNAVAILABLE,
+                "nothing can be stale without SERVICE_REVOCATION_CACHE",
+            )),
+        };
+    };
+    let bound = parse_duration(bound).map_err(|why| wrong("SERVICE_REVOCATION_CACHE", &why))?;
+    let unavailable = match stale {
+        None => WhenUnavailable::Deny,
+        Some(limit) => match parse_duration(limit).map_err(|why| wrong(UNAVAILABLE, &why))? {
+            limit if limit < bound => {
+                return Err(wrong(
+                    UNAVAILABLE,
+                    "it is shorter than SERVICE_REVOCATION_CACHE",
+                ));
+            }
+            limit => WhenUnavailable::Stale(limit),
+        },
+    };
+    Ok(Some(Caching { bound, unavailable }))
+}
+
+fn policy(said: &str) -> Result<Policy> {
+    match said {
+        "spool" => Ok(Policy::Spool),
+        "fail-closed" => Ok(Policy::FailClosed),
+        _ => Err(wrong(
+            "SERVICE_DECISION_LOG",
+            "it is neither `spool` nor `fail-closed`",
+        )),
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) enum Reason {
     UnknownKey,
     KeyLookupFailed,
     RevocationUnavailable,
+    /// Nothing is allowed without a record, and there is none.
+    DecisionLogUnavailable,
 }
 
 impl Reason {
@@ -39,6 +41,7 @@ impl Reason {
         Reason::UnknownKey,
         Reason::KeyLookupFailed,
         Reason::RevocationUnavailable,
+        Reason::DecisionLogUnavailable,
     ];
 
     /// The `reason_code` of the contract.
@@ -54,13 +57,16 @@ impl Reason {
             Reason::UnknownKey => "unknown_key",
             Reason::KeyLookupFailed => "key_lookup_failed",
             Reason::RevocationUnavailable => "revocation_unavailable",
+            Reason::DecisionLogUnavailable => "decision_log_unavailable",
         }
     }
 
     /// Whether nothing could be said, as opposed to "no".
     pub const fn cannot_say(self) -> bool {
         match self {
-            Reason::KeyLookupFailed | Reason::RevocationUnavailable => true,
+            Reason::KeyLookupFailed
+            | Reason::RevocationUnavailable
+            | Reason::DecisionLogUnavailable => true,
             Reason::Ok
             | Reason::RevokedToken
             | Reason::RevokedSession

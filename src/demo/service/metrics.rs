@@ -13,6 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::decide::Reason;
+use crate::runtime::revocation::CacheState;
 use crate::runtime::toggles::{Modes, Toggle};
 
 /// What a request wanted.
@@ -121,6 +122,20 @@ pub(super) struct Metrics {
     pub key_lookup_failures: Counter,
     pub nonce_errors: Counter,
     records_lost: Counter,
+    records_waiting: Gauge,
+    cache_entries: Gauge,
+    cache_age: Gauge<f64, AtomicU64>,
+    stale_answers: Counter,
+}
+
+/// What is counted elsewhere and asked for when somebody looks.
+pub(super) struct Kept {
+    pub records_lost: u64,
+    /// Records in the spool.
+    pub records_waiting: u64,
+    pub cache: Option<CacheState>,
+    /// Since the start.
+    pub uptime: Duration,
 }
 
 impl fmt::Debug for Metrics {
@@ -140,6 +155,10 @@ impl Metrics {
             key_lookup_failures: Counter::default(),
             nonce_errors: Counter::default(),
             records_lost: Counter::default(),
+            records_waiting: Gauge::default(),
+            cache_entries: Gauge::default(),
+            cache_age: Gauge::default(),
+            stale_answers: Counter::default(),
         };
         let running: Family<ByMode, Gauge> = Family::default();
         // Asking for a series makes it.
@@ -208,6 +227,26 @@ impl Metrics {
             self.records_lost.clone(),
         );
         r.register(
+            "decision_records_waiting",
+            "Decisions and events that wait in the local spool",
+            self.records_waiting.clone(),
+        );
+        r.register(
+            "revocation_cache_entries",
+            "Revocations that are kept in memory",
+            self.cache_entries.clone(),
+        );
+        r.register(
+            "revocation_cache_age_seconds",
+            "How old what the cache of revocations knows is; 0 without one",
+            self.cache_age.clone(),
+        );
+        r.register(
+            "revocation_stale_answers",
+            "Tokens judged by a cache older than its bound, as SERVICE_REVOCATION_UNAVAILABLE allows",
+            self.stale_answers.clone(),
+        );
+        r.register(
             "security_runtime_mode",
             "The mode of each toggle that the process runs in",
             running,
@@ -227,11 +266,19 @@ impl Metrics {
         self.failures.get_or_create(&ByReason { reason }).inc();
     }
 
-    /// The whole exposition. `records_lost` is counted elsewhere.
-    pub fn render(&self, records_lost: u64) -> String {
-        self.records_lost
-            .inner()
-            .store(records_lost, Ordering::Relaxed);
+    /// The whole exposition.
+    pub fn render(&self, kept: &Kept) -> String {
+        let set = |counter: &Counter, to: u64| counter.inner().store(to, Ordering::Relaxed);
+        let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        set(&self.records_lost, kept.records_lost);
+        self.records_waiting.set(number(kept.records_waiting));
+        if let Some(cache) = kept.cache {
+            self.cache_entries.set(number(cache.entries as u64));
+            // Until everything was loaded it knows nothing: as old as the process.
+            self.cache_age
+                .set(cache.age.unwrap_or(kept.uptime).as_secs_f64());
+            set(&self.stale_answers, cache.stale_answers);
+        }
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)
             .expect("writing to a string cannot fail");

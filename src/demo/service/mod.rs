@@ -18,8 +18,10 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get, post};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use tokio::sync::{RwLock, RwLockReadGuard, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -28,7 +30,7 @@ use crate::contract::Snapshot;
 use crate::error::{Doing, Exit, Problem, Result};
 use crate::keys::{Kek, SigningKey};
 use crate::pg::Database;
-use crate::runtime::decisions::{DecisionLog, Happened};
+use crate::runtime::decisions::{DecisionLog, Happened, Keeping, SPOOL_FILE};
 use crate::runtime::nonce::{Nonces, Opening};
 use crate::runtime::resolver::{KeyResolver, Loading, MAX_AGE, MemoryKeys, PostgresKeys};
 use crate::runtime::revocation::{MemoryRevocations, PostgresRevocations, Revocations};
@@ -81,6 +83,7 @@ struct App {
     config: ServiceConfig,
     boot_id: String,
     started_at: Timestamp,
+    began: std::time::Instant,
     keys: KeyResolver,
     revocations: Revocations,
     nonces: Nonces,
@@ -127,7 +130,7 @@ impl Service {
             kid: None,
             detail: json!({"modes": app.config.modes}),
         });
-        tracing::info!(event = "service.started", instance = app.name(), addr = %addr, modes = %app.config.modes);
+        tracing::info!(event = "service.started", instance = app.name(), addr = %addr, modes = %app.config.modes, policies = ?app.config.policies());
         Ok(Running {
             name: app.name().to_owned(),
             addr,
@@ -202,13 +205,11 @@ impl App {
         let app = Self {
             boot_id: uuid::Uuid::now_v7().to_string(),
             started_at,
+            began: std::time::Instant::now(),
             keys: stores.keys().await?,
             revocations: stores.revocations()?,
             nonces,
-            decisions: match (config.modes.runtime, &db) {
-                (Mode::Postgres, Some(db)) => DecisionLog::postgres(db, &config.name),
-                (Mode::Postgres | Mode::Memory | Mode::File, _) => DecisionLog::nowhere(),
-            },
+            decisions: stores.decisions()?,
             metrics,
             faults,
             gate: Gate::default(),
@@ -300,10 +301,39 @@ impl Stores<'_> {
         Ok(match self.postgres(self.config.modes.revocation) {
             Some(db) => {
                 let fault = self.faults.fault(faults::revocation);
-                Revocations::Postgres(PostgresRevocations::new(db).with_fault(fault))
+                let store = PostgresRevocations::new(db).with_fault(fault);
+                Revocations::Postgres(match self.config.revocation_cache {
+                    Some(how) => store.cached(how),
+                    None => store,
+                })
             }
             None => Revocations::Memory(MemoryRevocations::open(&self.config.state_dir)?),
         })
+    }
+
+    fn decisions(&self) -> Result<DecisionLog> {
+        let config = self.config;
+        let Some(db) = self.postgres(config.modes.runtime) else {
+            let spool = config.state_dir.join(SPOOL_FILE);
+            if std::fs::metadata(&spool).is_ok_and(|file| file.len() > 0) {
+                tracing::warn!(event = "decision_spool_waits", why = "SECURITY_RUNTIME_MODE is not postgres", file = %spool.display());
+            }
+            return Ok(DecisionLog::nowhere());
+        };
+        let id_key = match &config.decision_id_key_file {
+            Some(file) => Some(id_key(file)?),
+            None => None,
+        };
+        DecisionLog::postgres(
+            db,
+            &Keeping {
+                instance: &config.name,
+                state_dir: &config.state_dir,
+                policy: config.decision_policy,
+                spool_max_bytes: config.decision_spool_bytes,
+                id_key: id_key.as_ref().map(|key| key.as_slice()),
+            },
+        )
     }
 
     async fn keys(&self) -> Result<KeyResolver> {
@@ -362,6 +392,22 @@ async fn database(config: &ServiceConfig, shared: Option<Database>) -> Result<Op
     };
     db.check().await?;
     Ok(Some(db))
+}
+
+/// The key that ids in decisions are hidden with: 32 bytes as base64.
+fn id_key(file: &std::path::Path) -> Result<zeroize::Zeroizing<Vec<u8>>> {
+    let what = "the key for ids in decisions";
+    let line = crate::pg::read_secret_line(file, what)?;
+    let bytes = BASE64.decode(line.expose_secret().trim());
+    match bytes.map(zeroize::Zeroizing::new) {
+        Ok(key) if key.len() == 32 => Ok(key),
+        Ok(_) | Err(_) => Err(Problem::new(
+            Exit::Config,
+            format!("reading {what} from {}", file.display()),
+            "it is not 32 bytes as base64",
+        )
+        .next("dbctl keys new-kek FILE writes 32 random bytes")),
+    }
 }
 
 /// Reads `carry.json`, where there is one. A damaged one refuses the start: it may hold

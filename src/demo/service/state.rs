@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::answer::{Body, Refusal, RequestId};
 use super::auth::named;
 use super::faults::FaultSettings;
+use super::metrics::Kept;
 use super::{App, Shared};
 use crate::contract::{Fence, Health, Imported, NonceRequest, Snapshot};
 use crate::keys::{VerifyingKey, jwks};
@@ -268,12 +269,19 @@ pub(super) async fn health(State(app): State<Shared>) -> Json<Health> {
         started_at: app.started_at,
         fenced: app.gate.is_closed().await,
         modes: app.config.modes,
+        policies: app.config.policies(),
     })
 }
 
 pub(super) async fn metrics(State(app): State<Shared>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    let text = app.metrics.render(app.decisions.lost());
+    let kept = Kept {
+        records_lost: app.decisions.lost(),
+        records_waiting: app.decisions.waiting(),
+        cache: app.revocations.cache_state(),
+        uptime: app.began.elapsed(),
+    };
+    let text = app.metrics.render(&kept);
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
 

@@ -3,8 +3,12 @@
 //! Revoking twice, or revoking what nobody knows, is a success. An acknowledged revocation is
 //! durable in both adapters. A store that cannot answer is [`Unavailable`] and the caller denies.
 
+mod asking;
+mod cache;
+mod known;
 mod memory;
 mod postgres;
+pub mod purge;
 
 use jiff::Timestamp;
 
@@ -12,9 +16,12 @@ use crate::contract::{RevokedSession, RevokedToken};
 
 use super::{Fault, Unavailable};
 
+pub use cache::{CacheState, Caching, WhenUnavailable};
 pub use memory::{LOG_FILE, MemoryRevocations};
 pub use postgres::PostgresRevocations;
 pub(crate) use postgres::{SESSIONS, TOKENS, Table};
+
+const STORE: &str = "revocations in Postgres";
 
 /// The store that the toggle `SECURITY_REVOCATION_MODE` chose.
 #[derive(Debug)]
@@ -74,6 +81,14 @@ impl Revocations {
         match self {
             Revocations::Memory(store) => Ok(store.check(token_id, session_id)),
             Revocations::Postgres(store) => store.check(token_id, session_id).await,
+        }
+    }
+
+    /// How the cache stands, where there is one.
+    pub fn cache_state(&self) -> Option<CacheState> {
+        match self {
+            Revocations::Memory(_) => None,
+            Revocations::Postgres(store) => store.cache_state(),
         }
     }
 

@@ -1,18 +1,17 @@
-//! Revocations in Postgres. Every check is one indexed SELECT on the primary: no cache that
-//! could miss a revocation, at the price of asking every time.
-
-use std::fmt;
+//! Revocations in Postgres. Every check asks the primary: no cache that could miss a revocation, at
+//! the price of asking every time. An operator may choose the other way ([`super::cache`]).
 
 use jiff::Timestamp;
 use jiff_sqlx::{Timestamp as SqlTime, ToSqlx as _};
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
-use super::{By, Fault, Status};
+use super::asking::Asking;
+use super::cache::{Cache, CacheState, Caching};
+use super::known::Kind;
+use super::{By, Fault, STORE, Status};
 use crate::contract::{RevokedSession, RevokedToken};
 use crate::pg::{self, Database};
 use crate::runtime::{CLOCK_SKEW, Unavailable, bounded, suffer};
-
-const STORE: &str = "revocations in Postgres";
 
 /// Rows per statement when many are carried over: short statements, so that a shared connection
 /// is soon free again.
@@ -35,29 +34,40 @@ pub(crate) const SESSIONS: Table = Table {
     id: "session_id",
 };
 
+#[derive(Debug)]
 pub struct PostgresRevocations {
     db: Database,
+    asking: Asking,
+    cache: Option<Cache>,
     fault: Option<Fault>,
-}
-
-impl fmt::Debug for PostgresRevocations {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PostgresRevocations")
-    }
 }
 
 impl PostgresRevocations {
     pub fn new(db: &Database) -> Self {
         Self {
             db: db.clone(),
+            asking: Asking::new(db),
+            cache: None,
             fault: None,
         }
     }
 
-    /// With a fault that every check suffers.
+    /// With a fault that every check suffers that asks Postgres.
     pub fn with_fault(mut self, fault: Fault) -> Self {
         self.fault = Some(fault);
         self
+    }
+
+    /// With everything that is revoked kept in memory. To be called inside a runtime: a task
+    /// follows the tables from now on, until this is dropped.
+    pub fn cached(mut self, how: Caching) -> Self {
+        self.cache = Some(Cache::follow(&self.db, how));
+        self
+    }
+
+    /// How the cache stands, where there is one.
+    pub fn cache_state(&self) -> Option<CacheState> {
+        self.cache.as_ref().map(Cache::state)
     }
 
     pub(super) async fn check(
@@ -65,32 +75,17 @@ impl PostgresRevocations {
         token_id: &str,
         session_id: &str,
     ) -> Result<Status, Unavailable> {
-        suffer(STORE, self.fault.as_ref()).await?;
-        // A standby may not know the newest revocations, so it cannot say.
-        let look = async {
-            let mut tx = self.db.begin().await?;
-            let row = pg::query(
-                "SELECT pg_is_in_recovery(), \
-                        EXISTS (SELECT FROM security.revoked_tokens WHERE token_id = $1), \
-                        EXISTS (SELECT FROM security.revoked_sessions WHERE session_id = $2)",
-            )
-            .bind(token_id)
-            .bind(session_id)
-            .fetch_one(&mut *tx)
-            .await?;
-            tx.commit().await?;
-            Ok(row)
+        let cache = self.cache.as_ref();
+        if let Some(status) = cache.and_then(|c| c.check(token_id, session_id)) {
+            return Ok(status);
+        }
+        let ask = async {
+            suffer(STORE, self.fault.as_ref()).await?;
+            self.asking.ask(token_id, session_id).await
         };
-        let row = bounded(STORE, look).await?;
-        let read = |i: usize| {
-            row.try_get::<bool, _>(i)
-                .map_err(|e| Unavailable::new(STORE, e))
-        };
-        match (read(0)?, read(1)?, read(2)?) {
-            (true, _, _) => Err(Unavailable::new(STORE, "the server is a standby")),
-            (false, true, _) => Ok(Status::TokenRevoked),
-            (false, false, true) => Ok(Status::SessionRevoked),
-            (false, false, false) => Ok(Status::NotRevoked),
+        match ask.await {
+            Err(e) => cache.and_then(|c| c.stale(token_id, session_id)).ok_or(e),
+            answered => answered,
         }
     }
 
@@ -106,14 +101,27 @@ impl PostgresRevocations {
                 (&t.token_id, t.revoked_at, t.expires_at, &t.reason)
             });
             added.0 += bounded(STORE, columns.insert(&self.db, TOKENS, by)).await?;
+            for token in batch {
+                self.learn(Kind::Token, &token.token_id, token.expires_at);
+            }
         }
         for batch in sessions.chunks(BATCH) {
             let columns = Columns::new(batch, |s| {
                 (&s.session_id, s.revoked_at, s.expires_at, &s.reason)
             });
             added.1 += bounded(STORE, columns.insert(&self.db, SESSIONS, by)).await?;
+            for session in batch {
+                self.learn(Kind::Session, &session.session_id, session.expires_at);
+            }
         }
         Ok(added)
+    }
+
+    /// It is durable: this instance knows it at once.
+    fn learn(&self, kind: Kind, id: &str, expires_at: Timestamp) {
+        if let Some(cache) = &self.cache {
+            cache.learn(kind, id, expires_at);
+        }
     }
 
     pub(super) async fn export(
