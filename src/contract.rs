@@ -58,7 +58,8 @@ pub struct VerifyRequest {
 pub struct Decision {
     pub allow: bool,
     /// `ok`, `revoked_token`, `revoked_session`, `issued_too_early`, `expired`, `bad_signature`,
-    /// `malformed`, `unknown_key`, `key_lookup_failed`, `revocation_unavailable`.
+    /// `malformed`, `unknown_key`, `key_lookup_failed`, `revocation_unavailable`,
+    /// `decision_log_unavailable`.
     pub reason_code: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,

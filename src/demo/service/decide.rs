@@ -30,7 +30,7 @@ pub(super) enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Reason; 10] = [
+    pub const ALL: [Reason; 11] = [
         Reason::Ok,
         Reason::RevokedToken,
         Reason::RevokedSession,
