@@ -51,6 +51,10 @@ impl Asking {
     /// # Errors
     /// Whatever keeps Postgres from answering within [`STORE_TIMEOUT`].
     pub async fn ask(&self, token_id: &str, session_id: &str) -> Result<Status, Unavailable> {
+        // It would make the whole statement fail, and all that go with it.
+        if token_id.contains('\0') || session_id.contains('\0') {
+            return Err(Unavailable::new(STORE, "no id has a NUL in it"));
+        }
         let (answer, answered) = oneshot::channel();
         let question = Question {
             token_id: token_id.to_owned(),
