@@ -248,6 +248,64 @@ fn a_rewrap_that_is_killed_in_the_middle_has_done_nothing_and_goes_through_the_n
 }
 
 #[test]
+fn a_row_that_somebody_else_changed_meanwhile_is_not_overwritten() {
+    let keks = Keks::new();
+    let mut other = std::process::Command::new(crate::support::postgres::bin("psql"))
+        .args([&*keks.db.url, "-qAt"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("psql starts");
+    let mut says = other.stdin.take().expect("piped");
+    let changed = "'\\x000000000000000000000000'";
+    let update = format!(
+        "BEGIN; UPDATE security.signing_key_versions SET sealing_nonce = {changed} \
+         WHERE key_id = 'b';\n"
+    );
+    std::io::Write::write_all(&mut says, update.as_bytes()).expect("taken");
+    let waits = |what: &str| {
+        let asked = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND {what}"
+        );
+        keks.db.psql(&asked) == "1"
+    };
+    eventually("the row is changed", || {
+        waits("state = 'idle in transaction'")
+    });
+    let args = [
+        "rewrap",
+        "--to",
+        "new",
+        "--kek-file",
+        "old",
+        "--confirm",
+        &keks.db.name,
+    ];
+    let mut command = keks.command(&args);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = child.spawn().expect("the binary starts");
+    eventually("it waits for the row", || {
+        waits("wait_event_type = 'Lock' AND query LIKE 'UPDATE security.signing_key_versions%'")
+    });
+    std::io::Write::write_all(&mut says, b"COMMIT;\n").expect("taken");
+    drop(says);
+    other.wait().expect("it ends");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(said.contains("was changed by somebody else"), "{said}");
+    let left = format!(
+        "SELECT count(*) FROM security.signing_key_versions WHERE kek_id = '{}'",
+        keks.id("old")
+    );
+    assert_eq!(keks.db.psql(&left), "3");
+    let kept = format!(
+        "SELECT count(*) FROM security.signing_key_versions WHERE sealing_nonce = {changed}"
+    );
+    assert_eq!(keks.db.psql(&kept), "1");
+}
+
+#[test]
 fn what_was_sealed_with_the_old_key_meanwhile_is_moved_by_the_next_call() {
     let keks = Keks::new();
     assert_eq!(keks.rewrap(&[]).code, 0);
