@@ -51,7 +51,7 @@ BEGIN
             security.nonce_watermarks, security.events, authz.policy_decisions, authz.request_trace
             TO security_auditor;
         GRANT SELECT (key_id, version, kid, state, is_current, valid_from, valid_until, published_at,
-                      algorithm, kek_id, created_at)
+                      algorithm, kek_id, created_at, state_changed_at, stopped_signing_at)
             ON security.signing_key_versions TO security_auditor;
         GRANT SELECT (kek_id, created_at, first_used_at, last_used_at, retired_at)
             ON security.key_encryption_keys TO security_auditor;

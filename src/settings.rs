@@ -138,6 +138,9 @@ pub struct KeysConfig {
     /// The longest lifetime of a token.
     #[serde(deserialize_with = "duration")]
     pub token_lifetime: Duration,
+    /// How far clocks may differ, and how long a signer may believe an old copy of the keys.
+    #[serde(deserialize_with = "duration")]
+    pub clock_skew: Duration,
 }
 
 impl Default for KeysConfig {
@@ -147,6 +150,7 @@ impl Default for KeysConfig {
             algorithm: crate::keys::Algorithm::EdDsa,
             verifier_cache: Duration::from_secs(20 * 60),
             token_lifetime: Duration::from_secs(60 * 60),
+            clock_skew: Duration::from_secs(15 * 60),
         }
     }
 }

@@ -4,8 +4,10 @@
 //! to verifiers by its `kid`. Private halves rest in Postgres only sealed ([`Kek`]), and are
 //! checked against their public halves each time they are opened.
 
+mod events;
 mod import;
 mod kek;
+pub mod lifecycle;
 mod material;
 mod pair;
 mod public;

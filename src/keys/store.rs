@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use jiff_sqlx::{Timestamp as SqlTime, ToSqlx as _};
+use jiff_sqlx::Timestamp as SqlTime;
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::postgres::PgRow;
@@ -321,19 +321,20 @@ pub(super) async fn insert(
     state: KeyState,
     sealed: Option<&Sealed>,
 ) -> Result<(), sqlx::Error> {
-    let now = Timestamp::now().to_sqlx();
     pg::query(
+        // A standby is published once this transaction has ended: what is recorded then can be seen.
         "INSERT INTO security.signing_key_versions \
            (key_id, version, kid, state, valid_from, valid_until, published_at, \
             algorithm, public_key, sealed_private_key, sealing_nonce, kek_id) \
-         VALUES ($1, $2, $3, $4, $5, $6, $5, $7, $8, $9, $10, $11)",
+         VALUES ($1, $2, $3, $4, statement_timestamp(), \
+            CASE WHEN $5 THEN statement_timestamp() END, \
+            CASE WHEN $4 <> 'standby' THEN statement_timestamp() END, $6, $7, $8, $9, $10)",
     )
     .bind(row.key_id)
     .bind(row.version)
     .bind(row.kid)
     .bind(state.as_str())
-    .bind(now)
-    .bind((!state.verifies()).then_some(now))
+    .bind(!state.verifies())
     .bind(row.algorithm.as_str())
     .bind(public.jwk())
     .bind(sealed.map(|s| s.ciphertext.as_slice()))
@@ -391,7 +392,10 @@ async fn record_public(tx: &mut PgConnection, key_id: &str, keys: &[PublicKey]) 
     Ok(changed)
 }
 
-async fn load_on(connection: &mut PgConnection, key_id: &str) -> Result<Vec<StoredVersion>> {
+pub(super) async fn load_on(
+    connection: &mut PgConnection,
+    key_id: &str,
+) -> Result<Vec<StoredVersion>> {
     let rows = pg::query(
         // The sealed halves come through the view, which is all that a service may read of them.
         "SELECT v.key_id, v.version, v.kid, v.state, v.is_current, v.algorithm, v.valid_from, \

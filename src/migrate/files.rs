@@ -27,6 +27,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     built_in!("V0008__request_trace.sql"),
     built_in!("V0009__privileges.sql"),
     built_in!("V0010__key_encryption_keys.sql"),
+    built_in!("V0011__key_lifecycle.sql"),
     built_in!("V0012__revocations_followed_and_purged.sql"),
     built_in!("V0013__decisions_kept.sql"),
     built_in!("V0014__privileges.sql"),

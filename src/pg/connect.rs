@@ -401,7 +401,7 @@ pub fn problem(doing: impl std::fmt::Display, error: &sqlx::Error) -> Problem {
                     text,
                     "the role lacks a privilege; `dbctl preflight` names the missing ones",
                 ),
-                Some("42P01" | "3F000") => make(
+                Some("42P01" | "42703" | "3F000") => make(
                     text,
                     "the schema is not there (yet); `dbctl migrate list` shows what is applied",
                 ),

@@ -3,9 +3,14 @@
 mod export;
 mod import;
 mod kek;
+mod lifecycle;
 mod list;
 mod new_kek;
+mod promote;
+mod retire;
+mod revoke;
 mod rewrap;
+mod rotate;
 mod seed;
 mod verify;
 
@@ -30,6 +35,14 @@ enum Command {
     Seed(seed::SeedArgs),
     /// List the versions of signing keys, without any key material
     List(list::ListArgs),
+    /// Replace the version that signs, step by step; the next call continues
+    Rotate(rotate::RotateArgs),
+    /// Let a standby version sign
+    Promote(promote::PromoteArgs),
+    /// Let a version go whose tokens have all expired
+    Retire(retire::RetireArgs),
+    /// Never trust a version again
+    Revoke(revoke::RevokeArgs),
     /// Take keys that were made elsewhere: PEM, JWK, a JWK set, a sealed export
     Import(import::ImportArgs),
     /// Export the public keys that verifiers should trust, or sealed private ones
@@ -48,6 +61,10 @@ pub async fn run(args: KeysArgs, context: &Context) -> Result<Exit> {
     match args.command {
         Command::Seed(args) => seed::run(args, context).await,
         Command::List(args) => list::run(args, context).await,
+        Command::Rotate(args) => rotate::run(args, context).await,
+        Command::Promote(args) => promote::run(args, context).await,
+        Command::Retire(args) => retire::run(args, context).await,
+        Command::Revoke(args) => revoke::run(args, context).await,
         Command::Import(args) => import::run(args, context).await,
         Command::Export(args) => export::run(args, context).await,
         Command::Verify(args) => verify::run(args, context).await,

@@ -24,6 +24,7 @@ pub const NAMES: &[&str] = &[
     "SERVICE_KEK_FILE",
     "SERVICE_KEK_CREDENTIAL",
     "SERVICE_KEY_ID",
+    "SERVICE_KEY_MAX_AGE",
     "SERVICE_ISSUER",
     "SERVICE_AUDIENCE",
     "SERVICE_TOKEN_LIFETIME",
@@ -39,6 +40,9 @@ pub const NAMES: &[&str] = &[
     "SERVICE_LOG_FILE",
     "DATABASE_URL",
 ];
+
+/// Shorter, and an ordinary hiccup of Postgres would deny everybody.
+const SHORTEST_MAX_AGE: Duration = Duration::from_secs(1);
 
 /// Everything that a service needs to know at its start.
 #[derive(Debug, Clone)]
@@ -57,6 +61,8 @@ pub struct ServiceConfig {
     /// Name of a file in systemd's `$CREDENTIALS_DIRECTORY` instead.
     pub kek_credential: Option<String>,
     pub key_id: String,
+    /// How long a copy of the keys in Postgres is believed that could not be refreshed.
+    pub key_max_age: Duration,
     pub issuer: String,
     pub audience: String,
     pub token_lifetime: Duration,
@@ -117,6 +123,7 @@ impl ServiceConfig {
         let path = |name: &str| get(name).map(PathBuf::from);
         let lifetime = or("SERVICE_TOKEN_LIFETIME", "1h");
         let skew = or("SERVICE_CLOCK_SKEW", "5m");
+        let max_age = or("SERVICE_KEY_MAX_AGE", "30s");
         Ok(Self {
             name: instance_name(need("SERVICE_NAME")?)?,
             listen: or("SERVICE_LISTEN", "127.0.0.1:8080"),
@@ -126,6 +133,12 @@ impl ServiceConfig {
             kek_file: path("SERVICE_KEK_FILE"),
             kek_credential: get("SERVICE_KEK_CREDENTIAL").map(str::to_owned),
             key_id: or("SERVICE_KEY_ID", "access-tokens"),
+            key_max_age: parse_duration(&max_age)
+                .and_then(|age| match age < SHORTEST_MAX_AGE {
+                    true => Err("a copy of the keys needs at least 1s".into()),
+                    false => Ok(age),
+                })
+                .map_err(|why| wrong("SERVICE_KEY_MAX_AGE", &why))?,
             issuer: or("SERVICE_ISSUER", "https://auth.example"),
             audience: or("SERVICE_AUDIENCE", "api"),
             token_lifetime: parse_duration(&lifetime)

@@ -32,7 +32,7 @@ use crate::keys::{Kek, SigningKey};
 use crate::pg::Database;
 use crate::runtime::decisions::{DecisionLog, Happened, Keeping, SPOOL_FILE};
 use crate::runtime::nonce::{Nonces, Opening};
-use crate::runtime::resolver::{KeyResolver, Loading, MAX_AGE, MemoryKeys, PostgresKeys};
+use crate::runtime::resolver::{KeyResolver, Loading, MemoryKeys, PostgresKeys};
 use crate::runtime::revocation::{MemoryRevocations, PostgresRevocations, Revocations};
 use crate::runtime::toggles::{Mode, Modes};
 
@@ -355,7 +355,7 @@ impl Stores<'_> {
                 let how = Loading {
                     key_id: &config.key_id,
                     kek: Some(kek),
-                    max_age: MAX_AGE,
+                    max_age: config.key_max_age,
                     fault: Some(self.faults.fault(faults::key_lookup)),
                 };
                 let keys = PostgresKeys::open(db.clone(), how).await?;

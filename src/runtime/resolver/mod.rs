@@ -13,7 +13,7 @@ use crate::contract::PublicKey;
 use crate::keys::{SigningKey, VerifyingKey};
 
 pub use memory::MemoryKeys;
-pub use postgres::{Loading, MAX_AGE, PostgresKeys};
+pub use postgres::{Loading, MAX_AGE, MISS_COOLDOWN, PostgresKeys, REFRESH, UNKNOWN, UNKNOWN_FOR};
 
 /// The resolver that the toggle `SECURITY_KEY_RESOLVER_MODE` chose.
 #[derive(Debug)]

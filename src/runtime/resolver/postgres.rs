@@ -1,6 +1,16 @@
-//! Keys in Postgres: a copy of the key's versions in memory, refreshed every few seconds. A copy
-//! that could not be refreshed for too long is not believed any more (a key may have been revoked
-//! meanwhile). An unknown kid asks Postgres once; a flood of invented ones does not.
+//! Keys in Postgres: a copy of the key's versions in memory, refreshed every few seconds.
+//!
+//! # Bounds
+//!
+//! - A copy is believed for `max_age` ([`MAX_AGE`] unless the service says otherwise), counted from
+//!   when its load began. Within it a new current version begins to sign, a new version is trusted,
+//!   a retired or revoked one is refused. A copy that could not be refreshed for longer says nothing
+//!   any more: the caller denies. While Postgres answers, [`REFRESH`] is the bound in practice.
+//! - `keys.clock_skew` of dbctl must be longer than `max_age`: so long may a signer that is cut off
+//!   go on with a version that has stopped signing.
+//! - A kid that the copy does not have asks Postgres once, together with everybody who waits for
+//!   the same answer, and at most every [`MISS_COOLDOWN`] however many kids are invented. What
+//!   Postgres does not know either is remembered for [`UNKNOWN_FOR`], for [`UNKNOWN`] kids at most.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,14 +28,23 @@ use crate::runtime::{STORE_TIMEOUT, Unavailable, suffer};
 
 const STORE: &str = "signing keys in Postgres";
 
-/// How often the copy is refreshed.
+/// How often the copy is refreshed; more often where it may not become so old.
 pub const REFRESH: Duration = Duration::from_secs(2);
 
 /// How old the copy may usually become before look-ups fail.
 pub const MAX_AGE: Duration = Duration::from_secs(30);
 
 /// After Postgres was asked for an unknown kid, how long others that are unknown do not ask.
-pub const MISS_COOLDOWN: Duration = Duration::from_secs(1);
+pub const MISS_COOLDOWN: Duration = Duration::from_millis(100);
+
+/// How long a kid that Postgres did not know is refused without asking again.
+pub const UNKNOWN_FOR: Duration = Duration::from_secs(1);
+
+/// How many unknown kids are remembered.
+pub const UNKNOWN: u64 = 10_000;
+
+/// A kid that is longer is none of ours: thumbprints have 43 characters (RFC 7638).
+const MAX_KID_BYTES: usize = 256;
 
 /// After a refresh failed, how long the next one waits.
 const FAILURE_COOLDOWN: Duration = Duration::from_millis(250);
@@ -54,6 +73,7 @@ struct Source {
     max_age: Duration,
     fault: Option<Fault>,
     copy: RwLock<Arc<Copy>>,
+    unknown: moka::future::Cache<String, ()>,
     /// One refresh at a time; inside is when the last one failed, if it did, and why.
     refreshing: tokio::sync::Mutex<Option<(Instant, Unavailable)>>,
 }
@@ -64,8 +84,14 @@ impl fmt::Debug for Source {
     }
 }
 
+/// What opening a private half gave.
+type Opened = Result<Arc<SigningKey>, Unavailable>;
+
 struct Copy {
-    signing: Option<Arc<SigningKey>>,
+    /// The kid of the version that signs.
+    current: Option<String>,
+    /// The private halves of what signs now or may next, by kid.
+    private: HashMap<String, Opened>,
     trusted: HashMap<String, Arc<VerifyingKey>>,
     revoked: Vec<PublicKey>,
     /// When the load that gave this copy began.
@@ -81,15 +107,19 @@ impl PostgresKeys {
             max_age,
             fault,
         } = how;
-        let copy = Copy::load(&db, key_id, kek.as_ref(), None).await?;
-        if copy.signing.is_none() {
-            return Err(Problem::new(
+        let loaded_at = Instant::now();
+        let versions = keys::load(&db, key_id).await?;
+        let current = versions.iter().find(|v| v.version.is_current);
+        let current = current.ok_or_else(|| {
+            Problem::new(
                 crate::error::Exit::Config,
                 format!("loading the key {key_id} from {db}"),
                 "it has no current version",
             )
-            .next("seed it: dbctl keys seed"));
-        }
+            .next("seed it: dbctl keys seed")
+        })?;
+        current.open(kek.as_ref())?;
+        let copy = Copy::of(&versions, kek.as_ref(), None, loaded_at);
         let source = Arc::new(Source {
             db,
             key_id: key_id.to_owned(),
@@ -97,6 +127,10 @@ impl PostgresKeys {
             max_age,
             fault,
             copy: RwLock::new(Arc::new(copy)),
+            unknown: moka::future::Cache::builder()
+                .max_capacity(UNKNOWN)
+                .time_to_live(UNKNOWN_FOR)
+                .build(),
             refreshing: tokio::sync::Mutex::new(None),
         });
         tokio::spawn(refresh(Arc::downgrade(&source)));
@@ -105,9 +139,11 @@ impl PostgresKeys {
 
     pub(super) async fn signing(&self) -> Result<Arc<SigningKey>, KeyError> {
         let copy = self.source.believable().await?;
-        copy.signing
-            .clone()
-            .ok_or_else(|| Unavailable::new(STORE, "no version is current").into())
+        let current = copy.current.as_ref().and_then(|kid| copy.private.get(kid));
+        match current {
+            Some(opened) => opened.clone().map_err(KeyError::from),
+            None => Err(Unavailable::new(STORE, "no version is current").into()),
+        }
     }
 
     pub(super) async fn verifying(&self, kid: &str) -> Result<Arc<VerifyingKey>, KeyError> {
@@ -119,15 +155,20 @@ impl PostgresKeys {
         if copy.revoked.iter().any(|k| k.kid == kid) {
             return Err(KeyError::Unknown);
         }
+        let unknown = &self.source.unknown;
+        if kid.len() > MAX_KID_BYTES || unknown.contains_key(kid) {
+            return Err(KeyError::Unknown);
+        }
         // It may be so new that the copy does not have it yet.
         let copy = self
             .source
             .newer_than(copy.loaded_at, MISS_COOLDOWN)
             .await?;
-        copy.trusted
-            .get(kid)
-            .map(Arc::clone)
-            .ok_or(KeyError::Unknown)
+        if let Some(key) = copy.trusted.get(kid) {
+            return Ok(Arc::clone(key));
+        }
+        unknown.insert(kid.to_owned(), ()).await;
+        Err(KeyError::Unknown)
     }
 
     pub(super) async fn export(&self) -> Result<Vec<PublicKey>, Unavailable> {
@@ -216,12 +257,16 @@ impl Source {
 
 /// Keeps the copy fresh for as long as the resolver lives.
 async fn refresh(source: Weak<Source>) {
+    let Some(max_age) = source.upgrade().map(|source| source.max_age) else {
+        return;
+    };
+    let pause = REFRESH.min(max_age / 3);
     loop {
-        tokio::time::sleep(REFRESH).await;
+        tokio::time::sleep(pause).await;
         let Some(source) = source.upgrade() else {
             return;
         };
-        if let Err(e) = source.newer_than(Instant::now(), REFRESH / 2).await {
+        if let Err(e) = source.newer_than(Instant::now(), pause / 2).await {
             tracing::warn!(event = "key_refresh_failed", error = %e);
         }
     }
@@ -237,13 +282,24 @@ impl Copy {
     ) -> Result<Self> {
         let loaded_at = Instant::now();
         let versions = keys::load(db, key_id).await?;
+        Ok(Self::of(&versions, kek, before, loaded_at))
+    }
+
+    /// A private half that does not open is no reason to refuse what others have signed.
+    fn of(
+        versions: &[StoredVersion],
+        kek: Option<&Kek>,
+        before: Option<&Copy>,
+        loaded_at: Instant,
+    ) -> Self {
         let mut copy = Copy {
-            signing: None,
+            current: None,
+            private: HashMap::new(),
             trusted: HashMap::new(),
             revoked: Vec::new(),
             loaded_at,
         };
-        for stored in &versions {
+        for stored in versions {
             let version = &stored.version;
             match version.state {
                 KeyState::Standby | KeyState::Current | KeyState::Retiring => {
@@ -253,24 +309,30 @@ impl Copy {
                 KeyState::Revoked => copy.revoked.push(version.public.to_contract(true)),
                 KeyState::Retired => {}
             }
+            if version.is_current {
+                copy.current = Some(version.kid.clone());
+            }
+            // A standby too: whoever could not sign with it says so before it is promoted.
+            if stored.sealed.is_some() {
+                let opened = opened(stored, kek, before);
+                copy.private.insert(version.kid.clone(), opened);
+            }
         }
-        if let Some(current) = versions.iter().find(|v| v.version.is_current) {
-            copy.signing = Some(opened(current, kek, before)?);
-        }
-        Ok(copy)
+        copy
     }
 }
 
-fn opened(
-    current: &StoredVersion,
-    kek: Option<&Kek>,
-    before: Option<&Copy>,
-) -> Result<Arc<SigningKey>> {
-    let same = before
-        .and_then(|copy| copy.signing.as_ref())
-        .filter(|key| *key.public() == current.version.public);
-    match same {
-        Some(key) => Ok(Arc::clone(key)),
-        None => current.open(kek).map(Arc::new),
+fn opened(stored: &StoredVersion, kek: Option<&Kek>, before: Option<&Copy>) -> Opened {
+    let kid = &stored.version.kid;
+    let before = before.and_then(|copy| copy.private.get(kid));
+    if let Some(Ok(key)) = before {
+        return Ok(Arc::clone(key));
     }
+    let opened = stored.open(kek).map(Arc::new);
+    opened.map_err(|problem| {
+        if before.is_none() {
+            tracing::error!(event = "key_cannot_be_opened", kid, error = %problem);
+        }
+        Unavailable::new(STORE, problem)
+    })
 }
