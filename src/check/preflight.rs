@@ -23,6 +23,8 @@ use crate::toggle;
 const VALIDATOR_TIMEOUT: Duration = Duration::from_secs(600);
 /// How many lines of its output are kept as evidence.
 const VALIDATOR_LINES: usize = 5;
+/// How many statements are advised at once.
+const REMEDIES: usize = 4;
 
 /// How the service comes to its database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -268,14 +270,14 @@ impl<'a> Preflight<'a> {
             seen.saw("excess", excess);
         }
         if !difference.is_none() {
-            let next = match (difference.missing.is_empty(), difference.excess.is_empty()) {
-                (true, _) => "revoke what is excess".to_owned(),
-                (false, true) => format!("GRANT security_runtime TO {role} gives what is missing"),
-                (false, false) => {
-                    format!(
-                        "GRANT security_runtime TO {role} gives what is missing; revoke what is excess"
-                    )
-                }
+            let next = match difference.remedies.as_slice() {
+                [] => "psql: ALTER ROLE or REVOKE takes back what is excess".to_owned(),
+                few if few.len() <= REMEDIES => format!("psql: {}", few.join("; ")),
+                many => format!(
+                    "psql: {}; and {} more",
+                    many[..REMEDIES].join("; "),
+                    many.len() - REMEDIES
+                ),
             };
             return Ok(seen.fail(
                 format!(

@@ -1,6 +1,9 @@
 //! What the service's role may do, compared with what it needs: missing and excess, by name.
 //!
-//! Effective privileges count: own ones, those of roles that it is a member of, and PUBLIC's.
+//! Effective privileges count: own ones, those of roles that it is a member of, and PUBLIC's. Then
+//! who owns what, who else was given something, and what future objects will give away.
+
+mod others;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +14,7 @@ use crate::pg::{self, Database, problem};
 
 /// What a running service needs: privilege, object, columns (none: the whole object). The same
 /// as `security.apply_privileges()` grants to `security_runtime`.
-const NEEDED: &[(&str, &str, &[&str])] = &[
+pub const NEEDED: &[(&str, &str, &[&str])] = &[
     ("USAGE", "schema security", &[]),
     ("USAGE", "schema authz", &[]),
     ("SELECT", "security.signing_keys", &[]),
@@ -110,9 +113,27 @@ fn named<'p>(privileges: impl Iterator<Item = &'p Privilege>) -> Vec<String> {
 pub struct Difference {
     pub missing: Vec<String>,
     pub excess: Vec<String>,
+    /// Statements that put single ones of them right.
+    pub remedies: Vec<String>,
 }
 
 impl Difference {
+    fn miss(&mut self, what: impl Into<String>, remedy: impl Into<String>) {
+        self.missing.push(what.into());
+        self.advise(remedy.into());
+    }
+
+    fn exceed(&mut self, what: impl Into<String>, remedy: impl Into<String>) {
+        self.excess.push(what.into());
+        self.advise(remedy.into());
+    }
+
+    fn advise(&mut self, remedy: String) {
+        if !self.remedies.contains(&remedy) {
+            self.remedies.push(remedy);
+        }
+    }
+
     pub fn is_none(&self) -> bool {
         self.missing.is_empty() && self.excess.is_empty()
     }
@@ -141,9 +162,8 @@ pub async fn compare(database: &Database, role: &str) -> Result<Option<Differenc
     let mut difference = Difference::default();
     if is("rolsuper") {
         // Every other question is pointless: the answer is always yes.
-        difference
-            .excess
-            .push("superuser: it may do everything".to_owned());
+        let remedy = format!("ALTER ROLE {} NOSUPERUSER", others::quoted(role));
+        difference.exceed("superuser: it may do everything", remedy);
         return Ok(Some(difference));
     }
     for (attribute, means) in [
@@ -154,7 +174,15 @@ pub async fn compare(database: &Database, role: &str) -> Result<Option<Differenc
         ("create", "CREATE on the database"),
     ] {
         if is(attribute) {
-            difference.excess.push(means.to_owned());
+            let role = others::quoted(role);
+            let remedy = match attribute {
+                "create" => format!(
+                    "REVOKE CREATE ON DATABASE {} FROM {role}, PUBLIC",
+                    database.name()
+                ),
+                _ => format!("ALTER ROLE {role} NO{means}"),
+            };
+            difference.exceed(means, remedy);
         }
     }
     if !is("connect") {
@@ -162,24 +190,50 @@ pub async fn compare(database: &Database, role: &str) -> Result<Option<Differenc
             .missing
             .push("CONNECT on the database".to_owned());
     }
-    difference.excess.extend(
-        powerful_roles(&mut tx, role)
-            .await
-            .map_err(|e| problem(&doing, &e))?,
-    );
+    let powerful = powerful_roles(&mut tx, role).await;
+    for powerful in powerful.map_err(|e| problem(&doing, &e))? {
+        let remedy = format!(
+            "REVOKE {} FROM {}",
+            others::quoted(&powerful),
+            others::quoted(role)
+        );
+        difference.exceed(format!("membership of {powerful}"), remedy);
+    }
     let actual = effective(&mut tx, role)
         .await
         .map_err(|e| problem(&doing, &e))?;
-    tx.commit().await.map_err(|e| problem(&doing, &e))?;
     let needed = needed();
-    difference.missing.extend(named(
-        needed
+    let missing = needed
+        .iter()
+        .filter(|p| !actual.contains(p) && !actual.contains(&whole(p)));
+    difference.missing.extend(named(missing));
+    if !difference.missing.is_empty() {
+        difference.advise("SELECT security.apply_privileges()".to_owned());
+        difference.advise(format!("GRANT security_runtime TO {role}"));
+    }
+    let owned = others::owned(&mut tx, role, &mut difference).await;
+    let owned = owned.map_err(|e| problem(&doing, &e))?;
+    for excess in named(actual.iter().filter(|p| !needed.contains(p))) {
+        // What its owner may do goes with the ownership.
+        if owned
             .iter()
-            .filter(|p| !actual.contains(p) && !actual.contains(&whole(p))),
-    ));
-    difference
-        .excess
-        .extend(named(actual.iter().filter(|p| !needed.contains(p))));
+            .any(|name| excess.ends_with(&format!(" on {name}")))
+        {
+            difference.excess.push(excess);
+            continue;
+        }
+        // Its own, or one that PUBLIC has: whoever does not have it loses nothing.
+        let revoke = excess.replacen(" on ", " ON ", 1);
+        let revoke = match excess.contains('(') && excess.starts_with("EXECUTE") {
+            true => revoke.replacen(" ON ", " ON FUNCTION ", 1),
+            false => revoke,
+        };
+        difference.exceed(excess, format!("REVOKE {revoke} FROM {role}, PUBLIC"));
+    }
+    others::add(&mut tx, role, &mut difference)
+        .await
+        .map_err(|e| problem(&doing, &e))?;
+    tx.commit().await.map_err(|e| problem(&doing, &e))?;
     Ok(Some(difference))
 }
 
@@ -213,7 +267,7 @@ fn needed() -> BTreeSet<Privilege> {
 
 /// Roles whose members can do more than any grant on our tables says.
 async fn powerful_roles(tx: &mut PgConnection, role: &str) -> Result<Vec<String>, sqlx::Error> {
-    let roles: Vec<String> = pg::query_scalar(
+    pg::query_scalar(
         "SELECT p.rolname::text FROM pg_catalog.pg_roles p, pg_catalog.pg_roles r \
          WHERE r.rolname = $1 AND p.oid <> r.oid AND pg_catalog.pg_has_role(r.oid, p.oid, 'MEMBER') \
            AND (p.rolsuper OR p.rolcreaterole OR p.rolbypassrls \
@@ -224,8 +278,7 @@ async fn powerful_roles(tx: &mut PgConnection, role: &str) -> Result<Vec<String>
     )
     .bind(role)
     .fetch_all(tx)
-    .await?;
-    Ok(roles.iter().map(|r| format!("membership of {r}")).collect())
+    .await
 }
 
 /// Everything that `role` may do in the schemas `security` and `authz` and with the history of

@@ -48,6 +48,7 @@ mod report_page;
 mod resolve;
 mod resolver;
 mod revocations;
+mod roles;
 mod rollout;
 mod runbook;
 mod schema;

@@ -238,3 +238,72 @@ fn toggles_must_be_where_they_should_be_in_the_file_and_in_the_process() {
         "{check:#}"
     );
 }
+
+#[test]
+fn ownership_passing_on_defaults_and_other_people_are_told_and_the_advice_puts_it_right() {
+    let stage = Stage::set();
+    stage.db.psql("CREATE ROLE curious LOGIN");
+    for (damage, words) in [
+        (
+            "ALTER TABLE security.events OWNER TO auth_service",
+            &[
+                "ownership of table security.events",
+                "is owned by auth_service, the rest by security_owner",
+            ][..],
+        ),
+        (
+            "GRANT SELECT ON security.revoked_tokens TO security_runtime WITH GRANT OPTION",
+            &["SELECT on security.revoked_tokens WITH GRANT OPTION, to security_runtime"],
+        ),
+        (
+            "GRANT SELECT (kid), UPDATE ON security.signing_key_versions TO curious",
+            &[
+                "SELECT (kid) on security.signing_key_versions, to curious",
+                "UPDATE on security.signing_key_versions, to curious",
+            ],
+        ),
+        (
+            "ALTER DEFAULT PRIVILEGES FOR ROLE security_owner IN SCHEMA security GRANT SELECT ON TABLES TO PUBLIC",
+            &[
+                "default privileges: SELECT on future TABLES IN SCHEMA security made by security_owner, to PUBLIC",
+            ],
+        ),
+        (
+            "GRANT SET ON PARAMETER session_replication_role TO auth_service",
+            &["session_replication_role"],
+        ),
+        (
+            "GRANT SELECT (sealed_private_key) ON security.signing_key_versions TO security_auditor",
+            &[
+                "SELECT (sealed_private_key) on security.signing_key_versions, to security_auditor: key material",
+            ],
+        ),
+        (
+            "REVOKE SELECT ON security.events FROM security_auditor",
+            &["SELECT on security.events, to security_auditor"],
+        ),
+        (
+            "GRANT DELETE ON authz.policy_decisions_default TO auth_service",
+            &["DELETE on authz.policy_decisions_default"],
+        ),
+        (
+            "GRANT security_runtime TO auth_service WITH ADMIN OPTION",
+            &["ADMIN OPTION"],
+        ),
+    ] {
+        stage.db.psql(damage);
+        let (code, check) = stage.check("service-database");
+        assert_eq!(code, 5, "{damage}: {check:#}");
+        let text = check.to_string();
+        for word in words {
+            assert!(text.contains(word), "`{word}` is not in {check:#}");
+        }
+        let next = check["next"].as_str().expect("a remedy");
+        let sql = next.strip_prefix("psql: ").expect("statements");
+        stage
+            .db
+            .psql(&sql.replace("reading is what GRANT security_auditor is for", ""));
+        let (code, check) = stage.check("service-database");
+        assert_eq!(code, 0, "after {damage}: {check:#}");
+    }
+}
