@@ -3,6 +3,7 @@
 
 mod expectations;
 pub mod gates;
+pub mod integrity;
 pub mod logs;
 mod looks;
 pub mod metrics;

@@ -310,7 +310,10 @@ async fn look(
 }
 
 /// Begins, with bounds that end with the transaction.
-async fn begin(db: &Database, timeout: Duration) -> sqlx::Result<Transaction<'static, Postgres>> {
+pub(crate) async fn begin(
+    db: &Database,
+    timeout: Duration,
+) -> sqlx::Result<Transaction<'static, Postgres>> {
     let mut tx = db
         .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         .await?;

@@ -37,6 +37,7 @@ fn step(plan: &Plan, planned: &Planned) -> StepOutline {
         StepKind::Preflight
         | StepKind::Smoke { .. }
         | StepKind::Verify { .. }
+        | StepKind::Integrity
         | StepKind::Complete => (Class::Check, true),
         StepKind::Bake {
             duration,
@@ -66,6 +67,7 @@ fn step(plan: &Plan, planned: &Planned) -> StepOutline {
             | StepKind::Recover { .. }
             | StepKind::Smoke { .. }
             | StepKind::Verify { .. }
+            | StepKind::Integrity
             | StepKind::Complete
             | StepKind::Bake { .. } => 1,
         },

@@ -30,6 +30,7 @@ pub fn step(kind: &StepKind) -> String {
             format!("{checks}: {}", targets(on))
         }
         StepKind::Verify { queries } => names(queries, "all queries"),
+        StepKind::Integrity => "the security state is whole".into(),
         StepKind::Bake {
             on,
             duration,

@@ -111,6 +111,8 @@ pub enum StepKind {
     },
     /// Verification queries by name; all of them when empty.
     Verify { queries: Vec<String> },
+    /// The checks of `dbctl security check`.
+    Integrity,
     /// Watches gates for a time; only observed time counts (P6).
     Bake {
         on: Vec<String>,
@@ -141,6 +143,7 @@ impl StepKind {
             StepKind::Restart { .. } => "restart",
             StepKind::Smoke { .. } => "smoke",
             StepKind::Verify { .. } => "verify",
+            StepKind::Integrity => "integrity",
             StepKind::Bake { .. } => "bake",
             StepKind::Recover { .. } => "recover",
             StepKind::Rehearse { .. } => "rehearse",

@@ -301,6 +301,7 @@ impl Planned {
             | StepKind::Restart { .. }
             | StepKind::Smoke { .. }
             | StepKind::Verify { .. }
+            | StepKind::Integrity
             | StepKind::Bake { .. }
             | StepKind::Recover { .. }
             | StepKind::Complete => false,
@@ -441,6 +442,7 @@ fn on(kind: &StepKind) -> Option<&[String]> {
         | StepKind::Migrate
         | StepKind::Keys
         | StepKind::Verify { .. }
+        | StepKind::Integrity
         | StepKind::Complete => None,
     }
 }

@@ -13,7 +13,7 @@ use super::proofs::at_least_one;
 use crate::runtime::toggles::{Mode, Toggle};
 
 /// Every kind with the keys that only some kinds have. `docs/runbooks.md` describes them.
-pub const KINDS: [(&str, &[&str]); 14] = [
+pub const KINDS: [(&str, &[&str]); 15] = [
     ("confirm", &["question"]),
     ("approve", &["approvals"]),
     ("command", &["run", "probe", "undo", "timeout"]),
@@ -25,6 +25,7 @@ pub const KINDS: [(&str, &[&str]); 14] = [
     ("restart", &["on"]),
     ("smoke", &["on", "checks"]),
     ("verify", &["queries"]),
+    ("integrity", &[]),
     ("bake", &["on", "for", "extend_at_most", "gates"]),
     ("recover", &["on", "timeout"]),
     ("rehearse", &["on"]),
@@ -165,8 +166,9 @@ fn one_environment(
         kind,
         Some(StepKind::Preflight | StepKind::Migrate | StepKind::Keys)
     );
+    let needs_postgres = prepares || matches!(kind, Some(StepKind::Integrity));
     match part {
-        Part::Rollback if prepares => mistakes.add(
+        Part::Rollback if needs_postgres => mistakes.add(
             word.span.clone(),
             format_args!("a rollback has no step of the kind `{}`", word.value),
             "not here",
@@ -260,6 +262,7 @@ fn kind(word: &str, part: Part, common: &mut Common, mistakes: &mut Mistakes) ->
                 queries: common.refer(Kind::Query, queries),
             }
         }
+        "integrity" => StepKind::Integrity,
         "bake" => return bake(common, mistakes),
         "recover" => StepKind::Recover {
             on: on(common, mistakes),

@@ -18,6 +18,7 @@ mod fence;
 mod hooks;
 mod house;
 mod in_process;
+mod integrity;
 mod journal;
 mod journal_driven;
 mod journal_postgres;

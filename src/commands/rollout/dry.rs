@@ -211,6 +211,7 @@ fn undoing(planned: &Planned) -> (Option<String>, Option<&'static str>) {
         | StepKind::Approve { .. }
         | StepKind::Preflight
         | StepKind::Verify { .. }
+        | StepKind::Integrity
         | StepKind::Bake { .. }
         | StepKind::Recover { .. }
         | StepKind::Complete => (None, None),

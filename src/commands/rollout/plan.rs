@@ -194,6 +194,7 @@ pub fn describe(planned: &Planned) -> String {
         StepKind::Smoke { checks, .. } => format!("{} on {on}", checks.join(", ")),
         StepKind::Verify { queries } if queries.is_empty() => "all verification queries".into(),
         StepKind::Verify { queries } => queries.join(", "),
+        StepKind::Integrity => "the security state in Postgres is whole".into(),
         StepKind::Bake {
             duration, gates, ..
         } => format!(

@@ -1,5 +1,6 @@
 //! `dbctl security`: the security state in Postgres itself.
 
+mod check;
 mod partitions;
 mod purge;
 
@@ -9,7 +10,7 @@ use super::Context;
 use crate::error::{Exit, Result};
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  dbctl --env production security purge")]
+#[command(after_help = "Example:\n  dbctl --env production security check\n  dbctl --env production security purge")]
 pub struct SecurityArgs {
     #[command(subcommand)]
     command: Command,
@@ -17,6 +18,8 @@ pub struct SecurityArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Check that the security state in Postgres is whole; changes nothing
+    Check(check::CheckArgs),
     /// Remove revocations whose tokens have long expired, in small batches
     Purge(purge::PurgeArgs),
     /// Make the monthly partitions of decisions ahead, and drop those that were kept long enough
@@ -25,6 +28,7 @@ enum Command {
 
 pub async fn run(args: SecurityArgs, context: &Context) -> Result<Exit> {
     match args.command {
+        Command::Check(args) => check::run(args, context).await,
         Command::Purge(args) => purge::run(args, context).await,
         Command::Partitions(args) => partitions::run(args, context).await,
     }

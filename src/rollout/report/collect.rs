@@ -514,6 +514,7 @@ fn switches(kind: Option<&StepKind>) -> bool {
             | StepKind::Carry { .. }
             | StepKind::Smoke { .. }
             | StepKind::Verify { .. }
+            | StepKind::Integrity
             | StepKind::Bake { .. }
             | StepKind::Recover { .. }
             | StepKind::Complete,

@@ -18,6 +18,7 @@ pub(super) fn of_step(kind: &StepKind, evidence: &Value) -> (Vec<CheckResult>, V
         StepKind::Preflight
         | StepKind::Smoke { .. }
         | StepKind::Verify { .. }
+        | StepKind::Integrity
         | StepKind::Complete => {
             match serde_json::from_value::<Vec<CheckResult>>(evidence.clone()) {
                 Ok(checks) => {
@@ -165,7 +166,7 @@ fn modes(value: &Value) -> Option<String> {
 }
 
 /// Ids of requests that failed, with what they were for.
-pub(super) fn failed_requests(checks: &[CheckResult], evidence: &Value) -> Vec<(String, String)> {
+pub fn failed_requests(checks: &[CheckResult], evidence: &Value) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for check in checks.iter().filter(|c| c.verdict != Verdict::Pass) {
         let on = match check.subject.as_str() {

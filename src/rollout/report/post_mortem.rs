@@ -168,6 +168,7 @@ impl Mortem {
                 | StepKind::Restart { .. }
                 | StepKind::Smoke { .. }
                 | StepKind::Verify { .. }
+                | StepKind::Integrity
                 | StepKind::Bake { .. }
                 | StepKind::Rehearse { .. }
                 | StepKind::Complete,

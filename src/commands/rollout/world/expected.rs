@@ -127,6 +127,7 @@ impl Folding {
             | StepKind::Carry { .. }
             | StepKind::Smoke { .. }
             | StepKind::Verify { .. }
+            | StepKind::Integrity
             | StepKind::Bake { .. }
             | StepKind::Recover { .. }
             | StepKind::Complete => {}

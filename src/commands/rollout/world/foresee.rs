@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{Live, program, prove};
 use crate::carry::over::{Fleet, Member};
+use crate::check::integrity::Integrity;
 use crate::check::preflight::{Preflight, ServiceDatabase};
 use crate::check::smoke::{Check, Smoke};
 use crate::check::{CheckResult, Verdict};
@@ -192,6 +193,7 @@ impl Live {
                 let queries = prove::named(&plan.queries, queries);
                 self.foresee_queries(plan, env, &queries, ahead).await?
             }
+            StepKind::Integrity => self.foresee_integrity(plan, env, ahead).await?,
             StepKind::Bake { .. } => self.foresee_bake(plan, planned, env, ahead).await?,
             StepKind::Complete => self.foresee_completion(plan, ahead).await?,
         })
@@ -222,6 +224,27 @@ impl Live {
             Looked::new(result, ahead.before(&env.name, on))
         });
         Ok(of_looked(looked.collect(), "preconditions hold", plan))
+    }
+
+    async fn foresee_integrity(
+        &self,
+        plan: &Plan,
+        env: &Environment,
+        ahead: &Ahead,
+    ) -> Result<Foreseen> {
+        let database = self.database(env)?;
+        let integrity = Integrity::new(&self.settings, Some(env), &database);
+        let results = integrity.run().await;
+        let changes = [Changes::Schema, Changes::Key, Changes::Toggles];
+        let looked = results.into_iter().map(|result| {
+            let before = ahead.before(&env.name, &changes);
+            Looked::new(result, before)
+        });
+        Ok(of_looked(
+            looked.collect(),
+            "checks of the security state pass",
+            plan,
+        ))
     }
 
     async fn foresee_migrate(&self, env: &Environment) -> Result<Foreseen> {
@@ -420,6 +443,7 @@ fn changes(kind: &StepKind) -> Option<Changes> {
         | StepKind::Approve { .. }
         | StepKind::Preflight
         | StepKind::Verify { .. }
+        | StepKind::Integrity
         | StepKind::Bake { .. }
         | StepKind::Recover { .. }
         | StepKind::Complete => None,

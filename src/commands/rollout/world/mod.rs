@@ -171,6 +171,7 @@ impl Live {
             StepKind::Recover { timeout, .. } => self.recover(job, *timeout).await,
             StepKind::Smoke { checks, .. } => self.smoke(job, checks).await,
             StepKind::Verify { queries } => self.verify(job, queries).await,
+            StepKind::Integrity => self.integrity(job).await,
             StepKind::Complete => self.complete(job).await,
             StepKind::Confirm { .. } | StepKind::Approve { .. } | StepKind::Bake { .. } => {
                 Ok(failed("this kind of step is not carried out", Value::Null))
@@ -246,6 +247,7 @@ impl Live {
             | StepKind::Preflight
             | StepKind::Smoke { .. }
             | StepKind::Verify { .. }
+            | StepKind::Integrity
             | StepKind::Confirm { .. }
             | StepKind::Approve { .. }
             | StepKind::Bake { .. }
@@ -373,6 +375,7 @@ fn of_problem(job: &Job, problem: &Problem) -> Done {
         StepKind::Preflight
         | StepKind::Smoke { .. }
         | StepKind::Verify { .. }
+        | StepKind::Integrity
         | StepKind::Complete => true,
         StepKind::Command { .. }
         | StepKind::Migrate

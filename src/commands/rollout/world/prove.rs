@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{Live, failed, succeeded};
 use crate::carry::over::Fleet;
+use crate::check::integrity::Integrity;
 use crate::check::preflight::{Preflight, ServiceDatabase};
 use crate::check::queries::{self, Options};
 use crate::check::{CheckResult, Verdict};
@@ -38,6 +39,26 @@ impl Live {
             let of_env = self.queries(&env, &queries, job).await?;
             results.extend(of_env.into_iter().map(|r| CheckResult {
                 subject: env.clone(),
+                ..r
+            }));
+        }
+        Ok(of_results(&results))
+    }
+
+    /// In every environment that the step acts on.
+    pub(super) async fn integrity(&self, job: &Job) -> Result<Done> {
+        let mut results = Vec::new();
+        for name in job.environments() {
+            let env = self.environment(&name)?;
+            let database = self.database(env)?;
+            let of_env = Integrity::new(&self.settings, Some(env), &database)
+                .run()
+                .await;
+            results.extend(of_env.into_iter().map(|r| CheckResult {
+                subject: match r.subject.as_str() {
+                    "" => name.clone(),
+                    subject => format!("{name}: {subject}"),
+                },
                 ..r
             }));
         }
