@@ -31,6 +31,7 @@
 //! | [`toggle`] | reading and setting toggles on targets | `runtime`, `carry` |
 //! | [`runbook`] | Markdown → runbook with source positions → plan | the toggles of `runtime` |
 //! | [`rollout`] | `machine` (pure), `engine`, `journal`, `lease` | `runbook`, the verdicts of `check`, `pg` |
+//! | [`incident`] | what is to be kept of an incident, in one archive; why one request was decided as it was | the logs and results of `check`, the journal of `rollout`, `pg` |
 //! | [`hooks`] | telling others what happens in a run: commands, signed requests | `pg`, `programs` |
 //! | [`programs`] | other people's programs, ended with all that they started | none |
 //! | [`pg`] | connecting, scratch databases, identifiers, error classes | none |
@@ -48,6 +49,7 @@ pub mod demo;
 pub mod durable;
 pub mod error;
 pub mod hooks;
+pub mod incident;
 pub mod keys;
 pub mod migrate;
 pub mod pg;

@@ -4,6 +4,7 @@ pub mod carry;
 pub mod completions;
 pub mod demo;
 pub mod gate;
+pub mod incident;
 pub mod init;
 pub mod keys;
 pub mod man;
@@ -68,6 +69,8 @@ pub enum Command {
     Rollout(rollout::RolloutArgs),
     /// Try gates and triggers out on past data
     Gate(gate::GateArgs),
+    /// Keep what belongs to an incident; say why a request was decided as it was
+    Incident(incident::IncidentArgs),
     /// Run the reference service
     Service(service::ServiceArgs),
     /// Watch a real service move onto Postgres, break and come back; needs nothing installed
@@ -171,6 +174,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit> {
         Command::Runbook(args) => runbook::run(args, context),
         Command::Rollout(args) => rollout::run(args, context).await,
         Command::Gate(args) => gate::run(args, context).await,
+        Command::Incident(args) => incident::run(args, context).await,
         Command::Service(args) => service::run(args, context).await,
         Command::Demo(args) => demo::run(args, context).await,
         Command::Completions(args) => completions::run(args, context),

@@ -18,6 +18,7 @@ mod fence;
 mod hooks;
 mod house;
 mod in_process;
+mod incident;
 mod integrity;
 mod journal;
 mod journal_driven;

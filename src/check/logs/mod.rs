@@ -5,10 +5,12 @@
 //! room (P10).
 
 mod redact;
+mod secrets;
 mod when;
 
 use std::collections::VecDeque;
 use std::io::{Read as _, Seek as _, SeekFrom};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::LazyLock;
@@ -20,19 +22,47 @@ use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt as _;
 
 use crate::programs::Group;
-use redact::Redactor;
 
-/// So much of the end of a log is read.
-const TAIL_BYTES: usize = 256 << 10;
-/// The longest line that is kept whole, in characters.
-const LINE_CHARS: usize = 400;
-/// Lines that are kept: the first of the trouble, and the newest.
-const FIRST: usize = 5;
-const NEWEST: usize = 15;
-/// Ids of requests that are kept, the newest.
-const IDS: usize = 20;
-/// How long reading may take. A program that goes on longer is stopped; what it printed counts.
-const WITHIN: Duration = Duration::from_secs(2);
+pub use redact::Redactor;
+pub use secrets::secrets;
+
+/// How much of a log is looked at, and how much of that is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// So much of the end of a log is read.
+    tail_bytes: usize,
+    /// The longest line that is kept whole, in characters.
+    line_chars: usize,
+    /// Lines that are kept: the first of the trouble, and the newest.
+    first: usize,
+    newest: usize,
+    /// Ids of requests that are kept, the newest.
+    ids: usize,
+    /// How long reading may take. A program that goes on longer is stopped; what it printed counts.
+    within: Duration,
+}
+
+impl Extent {
+    /// For a journal: a glance, beside which nothing else waits.
+    pub const GLANCE: Extent = Extent {
+        tail_bytes: 256 << 10,
+        line_chars: 400,
+        first: 5,
+        newest: 15,
+        ids: 20,
+        within: Duration::from_secs(2),
+    };
+
+    /// For an archive that is kept with an incident.
+    pub const INCIDENT: Extent = Extent {
+        tail_bytes: 32 << 20,
+        line_chars: 8_000,
+        first: 2_000,
+        newest: 8_000,
+        ids: 10_000,
+        within: Duration::from_secs(30),
+    };
+}
 
 /// A log that writes whole seconds says a time that is up to so much too early.
 pub const WHOLE_SECOND_MS: u64 = 1_000;
@@ -120,6 +150,20 @@ pub async fn read(
     since_ms: u64,
     secrets: &[SecretString],
 ) -> LogExcerpt {
+    let window = since_ms..=u64::MAX;
+    let read = read_more(config, target, window, secrets, &Extent::GLANCE);
+    read.await.0
+}
+
+/// As [`read`], of a window of time (in milliseconds since 1970) and as much as `extent` says; and
+/// whether the log is longer than what was read of it.
+pub async fn read_more(
+    config: &LogConfig,
+    target: String,
+    window: RangeInclusive<u64>,
+    secrets: &[SecretString],
+    extent: &Extent,
+) -> (LogExcerpt, bool) {
     let mut excerpt = LogExcerpt {
         target,
         source: config.source(),
@@ -128,16 +172,20 @@ pub async fn read(
         lines: Vec::new(),
         request_ids: Vec::new(),
     };
+    let mut cut = false;
     let tail = match (&config.file, &config.run) {
-        (Some(file), _) => of_file(file.clone()).await,
-        (None, Some(run)) => printed(run).await,
+        (Some(file), _) => of_file(file.clone(), *extent).await,
+        (None, Some(run)) => printed(run, extent).await,
         (None, None) => Err("neither a file nor a program is named".into()),
     };
     match tail.and_then(|tail| Ok((tail, config.pattern()?))) {
-        Ok((tail, pattern)) => excerpt.take(&tail, &pattern, since_ms, &Redactor::new(secrets)),
+        Ok((tail, pattern)) => {
+            cut = tail.cut;
+            excerpt.take(&tail, &pattern, &window, &Redactor::new(secrets), extent);
+        }
         Err(why) => excerpt.why = Some(why),
     }
-    excerpt
+    (excerpt, cut)
 }
 
 /// The end of a log.
@@ -147,23 +195,23 @@ struct Tail {
     cut: bool,
 }
 
-async fn of_file(file: PathBuf) -> Result<Tail, String> {
+async fn of_file(file: PathBuf, extent: Extent) -> Result<Tail, String> {
     let name = file.display().to_string();
-    let reading = tokio::task::spawn_blocking(move || end_of(&file));
-    match tokio::time::timeout(WITHIN, reading).await {
+    let reading = tokio::task::spawn_blocking(move || end_of(&file, extent.tail_bytes));
+    match tokio::time::timeout(extent.within, reading).await {
         Ok(Ok(read)) => read.map_err(|e| e.to_string()),
         Ok(Err(e)) => Err(e.to_string()),
         Err(_) => Err(format!("{name} does not answer")),
     }
 }
 
-fn end_of(file: &Path) -> std::io::Result<Tail> {
+fn end_of(file: &Path, most: usize) -> std::io::Result<Tail> {
     // Opening a pipe would wait for somebody who writes.
     if !std::fs::metadata(file)?.is_file() {
         return Err(std::io::Error::other("it is not a file"));
     }
     let mut file = std::fs::File::open(file)?;
-    let most = TAIL_BYTES as u64;
+    let most = most as u64;
     let begins = file.metadata()?.len().saturating_sub(most);
     file.seek(SeekFrom::Start(begins))?;
     let mut bytes = Vec::new();
@@ -175,7 +223,7 @@ fn end_of(file: &Path) -> std::io::Result<Tail> {
 }
 
 /// What a program prints, for as long as it may take.
-async fn printed(run: &[String]) -> Result<Tail, String> {
+async fn printed(run: &[String], extent: &Extent) -> Result<Tail, String> {
     let Some((program, arguments)) = run.split_first() else {
         return Err("it names no program".into());
     };
@@ -196,13 +244,13 @@ async fn printed(run: &[String]) -> Result<Tail, String> {
             let mut piece = vec![0; 16 << 10];
             while let Ok(n @ 1..) = stdout.read(&mut piece).await {
                 tail.bytes.extend_from_slice(&piece[..n]);
-                tail.keep_the_end(2 * TAIL_BYTES);
+                tail.keep_the_end(2 * extent.tail_bytes, extent.tail_bytes);
             }
         }
         group.wait().await
     };
-    let ended = tokio::time::timeout(WITHIN, until_the_end).await;
-    tail.keep_the_end(TAIL_BYTES);
+    let ended = tokio::time::timeout(extent.within, until_the_end).await;
+    tail.keep_the_end(extent.tail_bytes, extent.tail_bytes);
     match ended {
         Ok(Ok(status)) if !status.success() && tail.bytes.is_empty() => {
             Err(format!("{program} ended with {status}"))
@@ -213,17 +261,25 @@ async fn printed(run: &[String]) -> Result<Tail, String> {
 }
 
 impl Tail {
-    /// Forgets the beginning of what is longer than `most` bytes.
-    fn keep_the_end(&mut self, most: usize) {
+    /// Forgets the beginning of what is longer than `most` bytes, so that `kept` stay.
+    fn keep_the_end(&mut self, most: usize, kept: usize) {
         if self.bytes.len() > most {
-            self.bytes.drain(..self.bytes.len() - TAIL_BYTES);
+            self.bytes.drain(..self.bytes.len() - kept);
             self.cut = true;
         }
     }
 }
 
 impl LogExcerpt {
-    fn take(&mut self, tail: &Tail, pattern: &Regex, since_ms: u64, redactor: &Redactor) {
+    fn take(
+        &mut self,
+        tail: &Tail,
+        pattern: &Regex,
+        window: &RangeInclusive<u64>,
+        redactor: &Redactor,
+        extent: &Extent,
+    ) {
+        let outside = |at: u64| at + WHOLE_SECOND_MS <= *window.start() || at > *window.end();
         let text = String::from_utf8_lossy(&tail.bytes);
         let (mut first, mut newest) = (Vec::new(), VecDeque::new());
         let mut ids = VecDeque::new();
@@ -233,7 +289,7 @@ impl LogExcerpt {
             let line = without_colours(line);
             let at_ms = when::of(&line);
             said = at_ms.or(said);
-            if said.is_some_and(|at| at + WHOLE_SECOND_MS <= since_ms) || !pattern.is_match(&line) {
+            if said.is_some_and(outside) || !pattern.is_match(&line) {
                 continue;
             }
             self.matched += 1;
@@ -241,14 +297,14 @@ impl LogExcerpt {
                 ids.retain(|known| known != id);
                 ids.push_back(id.to_owned());
             }
-            match first.len() < FIRST {
+            match first.len() < extent.first {
                 true => first.push((at_ms, line)),
                 false => newest.push_back((at_ms, line)),
             }
-            if newest.len() > NEWEST {
+            if newest.len() > extent.newest {
                 newest.pop_front();
             }
-            if ids.len() > IDS {
+            if ids.len() > extent.ids {
                 ids.pop_front();
             }
         }
@@ -257,7 +313,7 @@ impl LogExcerpt {
             .map(|(at_ms, line)| LogLine {
                 at_ms,
                 // Masked first: a secret that is cut would not be known any more.
-                text: short(&shown(&redactor.mask(&line))),
+                text: short(&shown(&redactor.mask(&line)), extent.line_chars),
             })
             .collect();
         self.request_ids = ids.into();
@@ -286,12 +342,12 @@ fn shown(line: &str) -> String {
 }
 
 /// Without its middle where it is long.
-fn short(line: &str) -> String {
+fn short(line: &str, most: usize) -> String {
     let length = line.chars().count();
-    if length <= LINE_CHARS {
+    if length <= most {
         return line.to_owned();
     }
-    let (head, tail) = (LINE_CHARS * 2 / 3, LINE_CHARS / 3);
+    let (head, tail) = (most * 2 / 3, most / 3);
     let begins: String = line.chars().take(head).collect();
     let ends: String = line.chars().skip(length - tail).collect();
     format!("{begins} … {ends}")

@@ -63,12 +63,23 @@ pub(super) fn request_ids(line: &str) -> impl Iterator<Item = &str> {
     found.filter_map(|c| c.get(1).or_else(|| c.get(2)).map(|id| id.as_str()))
 }
 
+/// What nothing but a secret looks like: for text whose ids and hashes must stay. A token, the
+/// password of an address, a private key in PEM.
+static CERTAIN: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*){0,3}",
+        r#"|://[^/\s@:"']*:[^/\s@"']+@"#,
+        r"|-----BEGIN [A-Z ]*PRIVATE KEY-----",
+    ))
+});
+
 /// Masks secrets that are known, and what looks like one.
-pub(super) struct Redactor<'a> {
+pub struct Redactor<'a> {
     known: Vec<&'a str>,
 }
 
 impl<'a> Redactor<'a> {
+    /// Beside what looks like one, `secrets` are masked wherever they stand.
     pub fn new(secrets: &'a [SecretString]) -> Self {
         let known = secrets.iter().map(ExposeSecret::expose_secret);
         Self {
@@ -76,6 +87,26 @@ impl<'a> Redactor<'a> {
         }
     }
 
+    /// As [`Redactor::mask`], but only what is known or certain, in a text of any length; says how
+    /// often. Lines of a private key are masked whole.
+    pub fn mask_certain(&self, text: &str) -> (String, usize) {
+        let mut count = 0;
+        let mut text = text.to_owned();
+        for secret in &self.known {
+            count += text.matches(secret).count();
+            text = text.replace(secret, MASK);
+        }
+        let masked = CERTAIN.replace_all(&text, |c: &Captures| {
+            count += 1;
+            match c[0].starts_with("://") {
+                true => format!("://{MASK}@"),
+                false => MASK.to_owned(),
+            }
+        });
+        (masked.into_owned(), count)
+    }
+
+    /// Masks what is known and what looks like a secret, in one line.
     pub fn mask(&self, line: &str) -> String {
         if line.contains("PRIVATE KEY") {
             return "[redacted: a line of a private key]".into();

@@ -35,8 +35,10 @@ use clap::{Args, Subcommand};
 use super::Context;
 use crate::error::{Exit, Result};
 
+pub(super) use break_glass::mirror_of;
 pub use kits::recorded_kits;
 pub use operator::{Terminal, line};
+pub(super) use session::{RunArgs, find_run, open_journal};
 pub use session::{interrupts, load_runbook};
 
 #[derive(Debug, Args)]

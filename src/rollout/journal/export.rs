@@ -40,6 +40,21 @@ struct Ending {
 /// # Errors
 /// When the file is there already: an export is evidence and is never overwritten.
 pub fn export(path: &Path, run: &RunId, entries: &[Entry]) -> Result<()> {
+    let text = export_text(run, entries);
+    let doing = format!("writing {}", path.display());
+    match crate::durable::create_new(path, text.as_bytes()) {
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Err(Problem::new(
+            Exit::Config,
+            doing,
+            "it exists already, and is never overwritten",
+        )
+        .next("choose another name")),
+        done => done.doing(Exit::Config, doing),
+    }
+}
+
+/// What [`export`] writes.
+pub fn export_text(run: &RunId, entries: &[Entry]) -> String {
     let heading = Heading {
         schema: SCHEMA.into(),
         run: run.clone(),
@@ -56,17 +71,7 @@ pub fn export(path: &Path, run: &RunId, entries: &[Entry]) -> Result<()> {
             body: entry.body.clone(),
         });
     }
-    text += &json(&ending);
-    let doing = format!("writing {}", path.display());
-    match crate::durable::create_new(path, text.as_bytes()) {
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Err(Problem::new(
-            Exit::Config,
-            doing,
-            "it exists already, and is never overwritten",
-        )
-        .next("choose another name")),
-        done => done.doing(Exit::Config, doing),
-    }
+    text + &json(&ending)
 }
 
 fn json(value: &impl Serialize) -> String {

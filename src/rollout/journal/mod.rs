@@ -26,7 +26,7 @@ use crate::error::{Exit, Problem, Result};
 use crate::pg::Database;
 
 pub use chain::{Broken, CHECKPOINT_EVERY, Entry, Hash, Head, Record, RunId, Schema, seal, verify};
-pub use export::{export, import};
+pub use export::{export, export_text, import};
 pub use mirror::{Mirror, Standing, mirrored, mirrors_beside};
 use postgres::PostgresStore;
 pub use reading::Recent;

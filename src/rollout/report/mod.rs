@@ -24,7 +24,7 @@ use crate::check::{CheckResult, Verdict};
 use crate::runbook::plan::Widened;
 
 pub use collect::Collector;
-pub use evidence::Numbers;
+pub use evidence::{Numbers, failed_requests};
 pub use gates::unit;
 pub use series::BUCKETS;
 
