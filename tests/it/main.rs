@@ -32,6 +32,7 @@ mod keys;
 mod log;
 mod looks;
 mod machine;
+mod matrix;
 mod metrics;
 mod migrate;
 mod model;

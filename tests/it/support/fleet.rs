@@ -12,7 +12,7 @@ use dbctl::commands::Cli;
 use dbctl::settings::{Environment, Settings};
 
 use super::cli::{Seen, dbctl, seen};
-use super::postgres::free_port;
+use super::postgres::{Server, free_port};
 use super::service::{Backed, Instance};
 
 /// The environment `production` with its instances, each with a signing key of its own.
@@ -50,8 +50,13 @@ impl Supervised {
 impl Fleet {
     /// Starts them in memory/file, with a database that they and dbctl know.
     pub fn on(names: &[&str]) -> (Self, Backed) {
+        Self::on_server(names, &Server::own())
+    }
+
+    /// The same on a server of one's own.
+    pub fn on_server(names: &[&str], server: &Server) -> (Self, Backed) {
         let dir = tempfile::tempdir().expect("a directory");
-        let backed = Backed::new(dir.path());
+        let backed = Backed::on(server, dir.path());
         let fleet = Self::start(dir, names, Some(&backed));
         (fleet, backed)
     }
@@ -139,6 +144,17 @@ impl Fleet {
             .environment(Some("production"))
             .expect("the environment")
             .clone()
+    }
+
+    /// Ends an instance as a crash would and starts it again, as supervisors do.
+    pub fn crash(&self, name: &str, before_the_start: impl FnOnce(&Instance)) {
+        let mut names = self.instances.iter();
+        let found = names.find(|s| s.name == name).expect("an instance");
+        let mut instance = found.instance.lock().expect("not poisoned");
+        instance.kill();
+        before_the_start(&instance);
+        drop(instance);
+        found.start();
     }
 
     /// The binary in the folder of `dbctl.toml`.

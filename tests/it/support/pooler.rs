@@ -26,7 +26,7 @@ impl Pooler {
         let port = free_port();
         let users = dir.path().join("users.txt");
         let config = dir.path().join("pgbouncer.ini");
-        std::fs::write(&users, "\"postgres\" \"\"\n").expect("written");
+        std::fs::write(&users, "\"postgres\" \"\"\n\"auth_service\" \"\"\n").expect("written");
         std::fs::write(
             &config,
             format!(
@@ -82,10 +82,12 @@ impl Pooler {
     }
 
     pub fn url(&self) -> String {
-        format!(
-            "postgres://postgres@127.0.0.1:{}/{}?sslmode=disable",
-            self.port, self.database
-        )
+        self.url_as("postgres")
+    }
+
+    pub fn url_as(&self, role: &str) -> String {
+        let (port, database) = (self.port, &self.database);
+        format!("postgres://{role}@127.0.0.1:{port}/{database}?sslmode=disable")
     }
 }
 

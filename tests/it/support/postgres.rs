@@ -46,10 +46,15 @@ impl Server {
 
     /// A cluster of one's own: to stop, kill, restart, or to make roles in.
     pub fn own() -> Server {
+        Self::own_in(&std::env::temp_dir())
+    }
+
+    /// As [`Server::own`], with its files below `parent`: a small disk, for example.
+    pub fn own_in(parent: &Path) -> Server {
         let template = template();
         let dir = tempfile::Builder::new()
             .prefix("dbctl-test-pg-")
-            .tempdir()
+            .tempdir_in(parent)
             .expect("a temporary directory")
             .keep();
         give_to_postgres(&dir);
@@ -147,6 +152,70 @@ impl Server {
     /// Ends it as a crash would: committed work is recovered at the next start.
     pub fn kill(&self) {
         self.signal_and_wait("QUIT");
+    }
+
+    /// SIGKILL for the postmaster alone. Its children notice and go; returns when they are gone.
+    pub fn kill_postmaster(&self) {
+        self.signal_and_wait("KILL");
+        let data = self.0.dir.join("data");
+        let of_this = |entry: &std::fs::DirEntry| {
+            std::fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd == data)
+        };
+        for _ in 0..400 {
+            let mut processes = std::fs::read_dir("/proc").expect("Linux").flatten();
+            if !processes.any(|entry| of_this(&entry)) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(25));
+        }
+        panic!("a server process outlived its postmaster");
+    }
+
+    /// Whether it still runs: a full disk ends it without being asked.
+    pub fn runs(&self) -> bool {
+        self.try_psql("postgres", "postgres", "SELECT 1").is_ok()
+    }
+
+    /// Copies it as it is now, the way a DBA would.
+    pub fn back_up(&self) {
+        let backup = self.0.dir.join("backup");
+        let done = as_postgres(&path(&bin("pg_basebackup")))
+            .args(["-h", "127.0.0.1", "-p", &self.0.port.to_string()])
+            .args(["-U", "postgres", "-X", "stream", "-c", "fast", "-D"])
+            .arg(&backup)
+            .current_dir("/")
+            .status();
+        assert!(done.is_ok_and(|s| s.success()), "pg_basebackup");
+    }
+
+    /// Goes on from the backup, in the place of what there was; everything since is lost.
+    pub fn restore(&self) {
+        self.kill();
+        self.put_backup_in_place();
+        self.start();
+    }
+
+    /// Goes on as a standby would that had fallen behind to where the backup is and was promoted:
+    /// the same system, another timeline, the last commits lost.
+    pub fn promote_the_backup(&self) {
+        self.kill();
+        self.put_backup_in_place();
+        let signal = self.0.dir.join("data/standby.signal");
+        let made = as_postgres("touch").arg(&signal).current_dir("/").status();
+        assert!(made.is_ok_and(|s| s.success()), "a standby");
+        self.start();
+        assert_eq!(self.psql("postgres", "SELECT pg_promote()"), "t");
+    }
+
+    fn put_backup_in_place(&self) {
+        let data = self.0.dir.join("data");
+        std::fs::remove_dir_all(&data).expect("removed");
+        std::fs::rename(self.0.dir.join("backup"), &data).expect("restored");
+    }
+
+    /// Where its files are.
+    pub fn dir(&self) -> &Path {
+        &self.0.dir
     }
 
     /// Starts it again after [`Server::stop`] or [`Server::kill`], on the same port.

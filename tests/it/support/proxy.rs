@@ -2,8 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use super::postgres::TestDb;
@@ -18,12 +18,29 @@ pub enum Lost {
 }
 
 pub struct Proxy {
+    port: u16,
+    database: String,
     url: String,
     rules: Arc<Rules>,
 }
 
+/// What the line does to everything that goes over it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    Good,
+    /// Each piece takes that long.
+    Slow(Duration),
+    /// What is sent never arrives, and nobody is told.
+    Swallows,
+}
+
 #[derive(Default)]
 struct Rules {
+    line: Mutex<Option<Line>>,
+    /// Bytes that still go through until a connection is cut in the middle of them, and how many
+    /// more each time after that; nothing is cut below 1 of the second.
+    bytes_left: AtomicI64,
+    cut_step: AtomicI64,
     /// COMMITs until the next one that is lost; 0 for none.
     left: AtomicU32,
     /// After a loss the count begins anew with this; 0 for once.
@@ -49,13 +66,31 @@ impl Proxy {
                 }
             }
         });
-        Self {
-            url: format!(
-                "postgres://postgres@127.0.0.1:{port}/{}?sslmode=disable",
-                db.name
-            ),
+        let mut proxy = Self {
+            port,
+            database: db.name.clone(),
+            url: String::new(),
             rules,
-        }
+        };
+        proxy.url = proxy.url_as("postgres");
+        proxy
+    }
+
+    pub fn url_as(&self, role: &str) -> String {
+        let (port, database) = (self.port, &self.database);
+        format!("postgres://{role}@127.0.0.1:{port}/{database}?sslmode=disable")
+    }
+
+    pub fn line(&self, line: Line) {
+        *self.rules.line.lock().expect("not poisoned") = Some(line);
+    }
+
+    /// Cuts a connection after so many bytes, and the next one `step` bytes later than the first
+    /// was cut, and so on: each time in the middle of another message. 0 ends it.
+    pub fn cut_every(&self, step: u32) {
+        let step = i64::from(step);
+        self.rules.bytes_left.store(step, Ordering::SeqCst);
+        self.rules.cut_step.store(step, Ordering::SeqCst);
     }
 
     pub fn url(&self) -> &str {
@@ -98,6 +133,38 @@ impl Rules {
         }
     }
 
+    /// How many of these bytes go on; fewer than all of them: the connection is cut there.
+    fn through(&self, bytes: usize) -> usize {
+        let step = self.cut_step.load(Ordering::SeqCst);
+        if step < 1 {
+            return bytes;
+        }
+        let size = i64::try_from(bytes).expect("a small piece");
+        let left = self.bytes_left.fetch_sub(size, Ordering::SeqCst);
+        if left >= size || left < 0 {
+            return bytes;
+        }
+        // Another place in the conversation each time.
+        let longer = step + 37;
+        self.cut_step.store(longer, Ordering::SeqCst);
+        self.bytes_left.store(longer, Ordering::SeqCst);
+        self.losses.fetch_add(1, Ordering::SeqCst);
+        usize::try_from(left).expect("not negative")
+    }
+
+    /// Waits as the line makes one wait; false where it swallows what was sent.
+    fn passes(&self) -> bool {
+        let line = *self.line.lock().expect("not poisoned");
+        match line.unwrap_or(Line::Good) {
+            Line::Good => true,
+            Line::Slow(by) => {
+                std::thread::sleep(by);
+                true
+            }
+            Line::Swallows => false,
+        }
+    }
+
     fn loses(&self) -> Option<Lost> {
         let counted = self
             .left
@@ -119,12 +186,20 @@ impl Rules {
 fn carry(client: TcpStream, server: TcpStream, rules: Arc<Rules>) {
     let clone = |s: &TcpStream| s.try_clone().expect("a socket");
     let swallow = Arc::new(AtomicBool::new(false));
+    let for_replies = rules.clone();
     let (mut from_server, mut to_client, swallowed) =
         (clone(&server), clone(&client), swallow.clone());
     std::thread::spawn(move || {
         let mut bytes = [0; 16 * 1024];
         while let Ok(n @ 1..) = from_server.read(&mut bytes) {
-            if swallowed.load(Ordering::SeqCst) || to_client.write_all(&bytes[..n]).is_err() {
+            if !for_replies.passes() {
+                continue;
+            }
+            let through = for_replies.through(n);
+            if swallowed.load(Ordering::SeqCst)
+                || to_client.write_all(&bytes[..through]).is_err()
+                || through < n
+            {
                 break;
             }
         }
@@ -141,7 +216,11 @@ fn carry(client: TcpStream, server: TcpStream, rules: Arc<Rules>) {
                 Some(Lost::Reply) => swallow.store(true, Ordering::SeqCst),
                 None => {}
             }
-            if to_server.write_all(&bytes[..n]).is_err() {
+            if !rules.passes() {
+                continue;
+            }
+            let through = rules.through(n);
+            if to_server.write_all(&bytes[..through]).is_err() || through < n {
                 break;
             }
             if swallow.load(Ordering::SeqCst) {

@@ -20,6 +20,8 @@ pub struct Instance {
     child: Option<Child>,
     url: String,
     http: Http,
+    /// Variables of its process, beside its file.
+    environment: Vec<(String, String)>,
 }
 
 /// What came back.
@@ -62,6 +64,7 @@ impl Instance {
             child: None,
             url: String::new(),
             http: Http::new(),
+            environment: Vec::new(),
         }
     }
 
@@ -89,6 +92,11 @@ impl Instance {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("PYTHONDONTWRITEBYTECODE", "1");
         command
+    }
+
+    /// A variable of the process itself; for the next start.
+    pub fn in_environment(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     pub fn dir(&self) -> &Path {
@@ -160,6 +168,7 @@ impl Instance {
         let begins_at = log.metadata().expect("its size").len() as usize;
         let mut child = self
             .command(&args)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
@@ -333,7 +342,11 @@ pub struct Backed {
 
 impl Backed {
     pub fn new(dir: &Path) -> Self {
-        let db = Server::own().fresh_database();
+        Self::on(&Server::own(), dir)
+    }
+
+    pub fn on(server: &Server, dir: &Path) -> Self {
+        let db = server.fresh_database();
         db.migrate_by_hand();
         db.psql("CREATE ROLE auth_service LOGIN IN ROLE security_runtime");
         let kek_file = dir.join("kek.b64");
