@@ -5,7 +5,8 @@
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use clap::Parser as _;
 use dbctl::commands::Cli;
@@ -36,14 +37,38 @@ impl Supervised {
         }
     }
 
+    fn instance(&self) -> MutexGuard<'_, Instance> {
+        self.instance.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub fn start(&self) {
-        let mut instance = self.instance.lock().expect("not poisoned");
+        if let Err(seen) = self.try_start() {
+            panic!("{} did not start: {}", self.name, seen.stderr);
+        }
+    }
+
+    fn try_start(&self) -> Result<(), Seen> {
+        let mut instance = self.instance();
         let listen = format!("127.0.0.1:{}", self.port);
         let mut args = vec!["--listen", &listen];
         if instance.is_the_reference() {
             args.push("--faults");
         }
-        instance.start_with(&args);
+        instance.try_start_with(&args)
+    }
+
+    /// As supervisors do: one that does not start is started again, for a while.
+    fn restart(&self) -> Result<(), Seen> {
+        self.instance().end_softly();
+        let give_up = Instant::now() + Duration::from_secs(8);
+        loop {
+            match self.try_start() {
+                Err(_) if Instant::now() < give_up => {
+                    std::thread::sleep(Duration::from_millis(250));
+                }
+                done => return done,
+            }
+        }
     }
 }
 
@@ -150,11 +175,13 @@ impl Fleet {
     pub fn crash(&self, name: &str, before_the_start: impl FnOnce(&Instance)) {
         let mut names = self.instances.iter();
         let found = names.find(|s| s.name == name).expect("an instance");
-        let mut instance = found.instance.lock().expect("not poisoned");
-        instance.kill();
+        let mut instance = found.instance();
+        instance.end();
         before_the_start(&instance);
         drop(instance);
-        found.start();
+        if let Err(seen) = found.restart() {
+            panic!("{name} did not start again: {}", seen.stderr);
+        }
     }
 
     /// The binary in the folder of `dbctl.toml`.
@@ -170,7 +197,7 @@ impl Fleet {
     pub fn with<T>(&self, name: &str, talk: impl FnOnce(&mut Instance) -> T) -> T {
         let mut names = self.instances.iter();
         let found = names.find(|s| s.name == name).expect("an instance");
-        talk(&mut found.instance.lock().expect("not poisoned"))
+        talk(&mut found.instance())
     }
 
     /// Starts one that was stopped.
@@ -196,11 +223,7 @@ impl Drop for Fleet {
     /// The supervisor's thread keeps the instances for as long as the test's process lives.
     fn drop(&mut self) {
         for supervised in self.instances.iter() {
-            let mut instance = supervised
-                .instance
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            instance.end();
+            supervised.instance().end();
         }
     }
 }
@@ -226,11 +249,10 @@ fn restart(instances: &[Supervised], mut stream: TcpStream) {
         .iter()
         .find(|s| text.starts_with(&format!("POST /{} ", s.name)));
     let status = match found {
-        Some(supervised) => {
-            supervised.instance.lock().expect("not poisoned").stop();
-            supervised.start();
-            "200 OK"
-        }
+        Some(supervised) => match supervised.restart() {
+            Ok(()) => "200 OK",
+            Err(_) => "503 Service Unavailable",
+        },
         None => "404 Not Found",
     };
     let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");

@@ -205,6 +205,13 @@ impl Instance {
             .expect("an exit status")
     }
 
+    /// SIGTERM, if it runs at all.
+    pub fn end_softly(&mut self) {
+        if self.child.is_some() {
+            self.stop();
+        }
+    }
+
     /// SIGKILL, as a power cut would end it.
     pub fn kill(&mut self) {
         let mut child = self.child.take().expect("it runs");
