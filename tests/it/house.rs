@@ -461,3 +461,33 @@ fn every_dependency_has_its_line_of_reasons() {
         .collect();
     assert_eq!(used, documented, "Cargo.toml against docs/dependencies.md");
 }
+
+#[test]
+fn every_test_that_the_page_on_safety_names_is_there() {
+    let page = std::fs::read_to_string(package().join("docs/safety.md")).expect("the page");
+    let tests: BTreeSet<String> = sources("tests")
+        .into_iter()
+        .flat_map(|source| {
+            let of = |line: &str| {
+                let rest = line
+                    .trim_start()
+                    .trim_start_matches("async ")
+                    .strip_prefix("fn ")?;
+                Some(rest.split('(').next()?.to_owned())
+            };
+            source.text.lines().filter_map(of).collect::<Vec<_>>()
+        })
+        .collect();
+    let named = page.split('`').skip(1).step_by(2).filter_map(|code| {
+        let (module, name) = code.rsplit_once("::")?;
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_:".contains(c);
+        (module.chars().all(plain) && name.chars().all(plain)).then_some(name)
+    });
+    let named: BTreeSet<&str> = named.collect();
+    assert!(named.len() > 20, "the page names its tests");
+    let complaints = named
+        .into_iter()
+        .filter(|name| !tests.contains(*name))
+        .map(|name| format!("docs/safety.md: no test is called {name}"));
+    none("tests that are not there", complaints.collect());
+}
