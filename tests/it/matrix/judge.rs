@@ -80,14 +80,11 @@ fn seen_by_clients(summary: &Summary, fault: Fault) -> Vec<String> {
     if fault.makes_postgres_forget() {
         return broken;
     }
-    let mut summary = summary.clone();
-    if fault.moves_clocks() && summary.wrongly_denied > 0 {
-        summary.wrongly_denied = 0;
-        summary
-            .details
-            .retain(|d| !d.contains("denied the live token"));
-    }
-    if !summary.holds() {
+    let holds = match fault.moves_clocks() {
+        true => summary.revoked.allowed == 0 && summary.gaps == 0 && summary.unexpected == 0,
+        false => summary.holds(),
+    };
+    if !holds {
         broken.extend(summary.details.iter().cloned());
         if broken.is_empty() {
             broken.push(format!("nothing can be claimed: {summary:?}"));
