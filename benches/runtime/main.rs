@@ -5,6 +5,7 @@
 
 mod nonces;
 mod rival;
+mod tokens;
 
 use std::time::Duration;
 
@@ -31,7 +32,8 @@ fn main() {
         .expect("a runtime");
     match args[..] {
         ["nonces"] => runtime.block_on(nonces::measure()),
-        _ => eprintln!("usage: runtime nonces"),
+        ["tokens"] => tokens::measure(),
+        _ => eprintln!("usage: runtime nonces|tokens"),
     }
 }
 

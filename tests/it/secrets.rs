@@ -1,66 +1,12 @@
 //! P10: no secret lies in what is committed beside the code: golden files, documents, templates.
+//! What the tests make dbctl and the service print and write is scanned where they run it
+//! (`support::cli::seen`, and when an instance or a fleet ends).
 
 use std::path::{Path, PathBuf};
 
-/// What looks like a secret in `text`, by kind.
-fn secrets(text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    if text.contains("PRIVATE KEY-----") {
-        found.push("a private key in PEM".to_owned());
-    }
-    let word = |c: char| c.is_ascii_alphanumeric() || "_-+/=.".contains(c);
-    for word in text.split(|c: char| !word(c)) {
-        let parts: Vec<_> = word.split('.').collect();
-        if word.starts_with("eyJ") && parts.len() == 3 && parts.iter().all(|p| p.len() >= 16) {
-            found.push(format!("a token: {}…", &word[..12]));
-        }
-        // 32 bytes as base64, such as a key-encryption key.
-        if word.len() == 44 && word.ends_with('=') && !word.contains(['-', '.', '_']) {
-            found.push(format!("32 bytes as base64: {}…", &word[..6]));
-        }
-    }
-    let squeezed: String = text.chars().filter(|c| !" \"'".contains(*c)).collect();
-    for (at, _) in squeezed
-        .match_indices("\nd:")
-        .chain(squeezed.match_indices(",d:"))
-    {
-        let value: String = squeezed[at + 3..]
-            .chars()
-            .take_while(|c| word(*c))
-            .collect();
-        if value.len() >= 43 {
-            found.push("the private member of a JWK".to_owned());
-        }
-    }
-    let lower = squeezed.to_lowercase();
-    for name in ["password=", "pgpassword=", "passwd="] {
-        for (at, _) in lower.match_indices(name) {
-            if lower[at + name.len()..].starts_with(word) {
-                found.push(format!("a value after `{name}`"));
-            }
-        }
-    }
-    let mut words = text.split_whitespace();
-    while let Some(scheme) = words.next() {
-        let credential = words.clone().next().unwrap_or_default();
-        if scheme.eq_ignore_ascii_case("bearer") && credential.len() >= 20 {
-            found.push("a bearer token".to_owned());
-        }
-    }
-    for (at, _) in text.match_indices("://") {
-        let authority = text[at + 3..].split(['/', ' ', '\n', '"', '`', '?']).next();
-        let user = authority
-            .and_then(|a| a.split_once('@'))
-            .map(|(user, _)| user);
-        if user
-            .and_then(|u| u.split_once(':'))
-            .is_some_and(|(_, p)| !p.is_empty())
-        {
-            found.push("a password in a URL".to_owned());
-        }
-    }
-    found
-}
+use crate::support::cli::{dbctl, seen};
+use crate::support::postgres::Server;
+use crate::support::secrets::secrets;
 
 /// Committed files that are read by people and are not code.
 fn documents() -> Vec<PathBuf> {
@@ -124,5 +70,29 @@ fn the_scan_finds_each_kind_of_secret() {
         "password=",
     ] {
         assert_eq!(secrets(harmless), Vec::<String>::new(), "{harmless}");
+    }
+}
+
+#[test]
+fn a_malformed_line_of_a_password_file_is_not_repeated_to_anybody() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("pgpass");
+    std::fs::write(&file, "localhost 5432 auth dbctl:hunter2\n*:*:hunter2\n").expect("written");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let closed = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(&file, closed).expect("closed");
+    }
+    let url = Server::get().url("postgres");
+    for verbose in ["--color=never", "-v", "-vv", "-vvv"] {
+        let mut command = dbctl(
+            dir.path(),
+            &[verbose, "--database-url", &url, "migrate", "list"],
+        );
+        command.env("PGPASSFILE", &file).env("RUST_LOG", "trace");
+        let seen = seen(command);
+        assert!(!seen.stdout.contains("hunter2"), "{}", seen.stdout);
+        assert!(!seen.stderr.contains("hunter2"), "{}", seen.stderr);
     }
 }

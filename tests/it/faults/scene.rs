@@ -23,6 +23,7 @@ use dbctl::runbook::plan::Plan;
 use super::proxy;
 use crate::support::cli::{Seen, dbctl, run};
 use crate::support::postgres::{Server, TestDb, free_port};
+use crate::support::secrets::none_below;
 use crate::support::stores::database;
 
 /// Where the journal of a run lies.
@@ -253,6 +254,10 @@ impl Drop for Scene {
     fn drop(&mut self) {
         for supervised in self.instances.iter() {
             supervised.running().end();
+        }
+        none_below(&self.path().join(".dbctl"));
+        for player in &self.stage.instances {
+            none_below(player.env_file.parent().expect("a folder"));
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use super::secrets::none_in;
+
 /// What a user sees of a finished command.
 #[derive(Debug)]
 pub struct Seen {
@@ -38,9 +40,12 @@ pub fn seen(mut command: Command) -> Seen {
         stdout,
         stderr,
     } = command.output().expect("the binary starts");
-    Seen {
+    let seen = Seen {
         code: status.code().expect("it was not killed"),
         stdout: String::from_utf8(stdout).expect("UTF-8 on stdout"),
         stderr: String::from_utf8(stderr).expect("UTF-8 on stderr"),
-    }
+    };
+    none_in("stdout", &seen.stdout);
+    none_in("stderr", &seen.stderr);
+    seen
 }

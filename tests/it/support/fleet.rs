@@ -14,6 +14,7 @@ use dbctl::settings::{Environment, Settings};
 
 use super::cli::{Seen, dbctl, seen};
 use super::postgres::{Server, free_port};
+use super::secrets::none_below;
 use super::service::{Backed, Instance};
 
 /// The environment `production` with its instances, each with a signing key of its own.
@@ -224,7 +225,9 @@ impl Drop for Fleet {
     fn drop(&mut self) {
         for supervised in self.instances.iter() {
             supervised.instance().end();
+            none_below(&supervised.instance().state_dir());
         }
+        none_below(&self.path().join(".dbctl"));
     }
 }
 

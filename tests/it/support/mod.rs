@@ -11,6 +11,7 @@ pub mod programs;
 pub mod prometheus;
 pub mod proxy;
 pub mod receiver;
+pub mod secrets;
 pub mod service;
 pub mod stores;
 pub mod story;

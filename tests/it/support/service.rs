@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::cli::{Seen, dbctl, run};
 use super::postgres::{Server, TestDb};
+use super::secrets::{none_below, none_in};
 
 /// An instance in a folder of its own, made by `service init`. Killed when it is dropped.
 pub struct Instance {
@@ -299,6 +300,11 @@ impl Instance {
 impl Drop for Instance {
     fn drop(&mut self) {
         self.end();
+        none_below(&self.state_dir());
+        none_in(
+            "its log",
+            &std::fs::read_to_string(self.log_file()).unwrap_or_default(),
+        );
     }
 }
 
