@@ -152,7 +152,8 @@ class Service:
     def export(self, request):
         with self.changing:
             source = "postgres" if set(self.modes.values()) == {"postgres"} else self.name
-            return 200, {"schema": "dbctl.carry/1", "taken_at": stamp(now()), "source": source,
+            return 200, self.revocations.limit_in_words() | {
+                         "schema": "dbctl.carry/1", "taken_at": stamp(now()), "source": source,
                          "revoked_tokens": self.revocations.export("token"), "watermarks": self.nonces.export(),
                          "revoked_sessions": self.revocations.export("session"), "keys": self.keys.export()}
 
@@ -166,8 +167,7 @@ class Service:
     def merge(self, snapshot, request_id):
         by = f"carry from {snapshot.get('source')}"
         self.revocations.raise_limit(snapshot.get("deny_issued_before"))
-        holds = {} if self.revocations.limit() is None else {"deny_issued_before": self.revocations.local.all["deny_issued_before"]}
-        return holds | {"tokens_added": self.revocations.add("token", snapshot["revoked_tokens"], by, request_id),
+        return self.revocations.limit_in_words() | {"tokens_added": self.revocations.add("token", snapshot["revoked_tokens"], by, request_id),
                 "sessions_added": self.revocations.add("session", snapshot["revoked_sessions"], by, request_id),
                 "keys_added": self.keys.add(snapshot["keys"]), "watermarks_raised": self.nonces.add(snapshot["watermarks"])}
 

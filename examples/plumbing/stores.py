@@ -172,6 +172,9 @@ class Revocations:
         text = None if self.pg else self.local.all.get("deny_issued_before")
         return text and moment(text).timestamp()
 
+    def limit_in_words(self):
+        return {} if self.limit() is None else {"deny_issued_before": self.local.all["deny_issued_before"]}
+
     def raise_limit(self, text):
         known = self.local.all.get("deny_issued_before")
         if text and (known is None or moment(known) < moment(text)):

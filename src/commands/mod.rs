@@ -51,7 +51,7 @@ pub enum Command {
     Migrate(migrate::MigrateArgs),
     /// Check the preconditions of a rollout, each with evidence
     Preflight(preflight::PreflightArgs),
-    /// Seed, list and export signing keys
+    /// Seed, rotate, bring in, give out and look at signing keys
     Keys(keys::KeysArgs),
     /// Look after the security state in Postgres
     Security(security::SecurityArgs),

@@ -392,6 +392,18 @@ fn asked() -> Vec<Asked> {
         open("/v1/tokens/revoke", json!({"token_id": "x"})),
         admin("DELETE", "/v1/carry/fence", Value::Null),
         open("/v1/nonces", json!({"scope": "aead"})),
+        admin(
+            "POST",
+            "/v1/carry/import",
+            json!({"schema": "dbctl.carry/1", "taken_at": "2026-11-24T04:34:42Z", "source": "old",
+                   "revoked_tokens": [], "revoked_sessions": [], "watermarks": [], "keys": [],
+                   "deny_issued_before": "2098-01-01T00:00:00Z"}),
+        ),
+        admin("GET", "/v1/carry/export", Value::Null),
+        open(
+            "/v1/tokens",
+            json!({"subject": "bob", "session_id": "s-18"}),
+        ),
         ("GET", "/nowhere", false, Value::Null),
         ("GET", "/v1/tokens", false, Value::Null),
     ]
@@ -413,6 +425,7 @@ fn essence(status: u16, body: &Value) -> Value {
         "sessions_added",
         "keys_added",
         "watermarks_raised",
+        "deny_issued_before",
     ];
     let values = kept.map(|name| body.get(name).cloned().unwrap_or_default());
     json!([status, values])

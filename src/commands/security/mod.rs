@@ -10,7 +10,9 @@ use super::Context;
 use crate::error::{Exit, Result};
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  dbctl --env production security check\n  dbctl --env production security purge")]
+#[command(
+    after_help = "Example:\n  dbctl --env production security check\n  dbctl --env production security purge"
+)]
 pub struct SecurityArgs {
     #[command(subcommand)]
     command: Command,
