@@ -40,7 +40,7 @@ complete -c dbctl -n "__fish_dbctl_needs_command" -s V -l version -d 'Print vers
 complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "init" -d 'Write a commented dbctl.toml, a runbook to fill in and a migrations folder'
 complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "migrate" -d 'Create, list, validate and apply migrations'
 complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "preflight" -d 'Check the preconditions of a rollout, each with evidence'
-complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "keys" -d 'Seed, list and export signing keys'
+complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "keys" -d 'Seed, rotate, bring in, give out and look at signing keys'
 complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "security" -d 'Look after the security state in Postgres'
 complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "toggles" -d 'Show and set the four runtime toggles on targets'
 complete -c dbctl -n "__fish_dbctl_needs_command" -f -a "carry" -d 'Carry live state across a switch; look at the rollback kit'
@@ -154,26 +154,30 @@ never\t''"
 complete -c dbctl -n "__fish_dbctl_using_subcommand preflight" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
 complete -c dbctl -n "__fish_dbctl_using_subcommand preflight" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand preflight" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -l config -d 'Settings file' -r -F
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -l env -d 'Environment of the settings file, such as staging or production' -r
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list rotate promote retire revoke import export verify rewrap kek new-kek" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list rotate promote retire revoke import export verify rewrap kek new-kek" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list rotate promote retire revoke import export verify rewrap kek new-kek" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list rotate promote retire revoke import export verify rewrap kek new-kek" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list rotate promote retire revoke import export verify rewrap kek new-kek" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
 json\t''"
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list rotate promote retire revoke import export verify rewrap kek new-kek" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -f -a "seed" -d 'Make the first version of the signing key; seeding twice changes nothing'
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -f -a "list" -d 'List the versions of signing keys, without any key material'
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -f -a "import" -d 'Take keys that were made elsewhere: PEM, JWK, a JWK set, a sealed export'
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -f -a "export" -d 'Export the public keys that verifiers should trust, or sealed private ones'
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -f -a "verify" -d 'Look whether every sealed key opens and its halves fit; changes nothing'
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -f -a "rewrap" -d 'Seal every private key anew with another key-encryption key'
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -f -a "kek" -d 'The key-encryption keys by name: list them, drop one that is no longer used'
-complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list import export verify rewrap kek new-kek" -f -a "new-kek" -d 'Write a new random key-encryption key to a file; never overwrites'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list rotate promote retire revoke import export verify rewrap kek new-kek" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list rotate promote retire revoke import export verify rewrap kek new-kek" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list rotate promote retire revoke import export verify rewrap kek new-kek" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list rotate promote retire revoke import export verify rewrap kek new-kek" -f -a "seed" -d 'Make the first version of the signing key; seeding twice changes nothing'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list rotate promote retire revoke import export verify rewrap kek new-kek" -f -a "list" -d 'List the versions of signing keys, without any key material'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list rotate promote retire revoke import export verify rewrap kek new-kek" -f -a "rotate" -d 'Replace the version that signs, step by step; the next call continues'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list rotate promote retire revoke import export verify rewrap kek new-kek" -f -a "promote" -d 'Let a standby version sign'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list rotate promote retire revoke import export verify rewrap kek new-kek" -f -a "retire" -d 'Let a version go whose tokens have all expired'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list rotate promote retire revoke import export verify rewrap kek new-kek" -f -a "revoke" -d 'Never trust a version again'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list rotate promote retire revoke import export verify rewrap kek new-kek" -f -a "import" -d 'Take keys that were made elsewhere: PEM, JWK, a JWK set, a sealed export'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list rotate promote retire revoke import export verify rewrap kek new-kek" -f -a "export" -d 'Export the public keys that verifiers should trust, or sealed private ones'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list rotate promote retire revoke import export verify rewrap kek new-kek" -f -a "verify" -d 'Look whether every sealed key opens and its halves fit; changes nothing'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list rotate promote retire revoke import export verify rewrap kek new-kek" -f -a "rewrap" -d 'Seal every private key anew with another key-encryption key'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list rotate promote retire revoke import export verify rewrap kek new-kek" -f -a "kek" -d 'The key-encryption keys by name: list them, drop one that is no longer used'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and not __fish_seen_subcommand_from seed list rotate promote retire revoke import export verify rewrap kek new-kek" -f -a "new-kek" -d 'Write a new random key-encryption key to a file; never overwrites'
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from seed" -l key-id -d 'Name of the logical key; `keys.key_id` of the settings without it' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from seed" -l algorithm -d 'EdDSA, ES256 or RS256; `keys.algorithm` of the settings without it' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from seed" -l kek-file -d 'File with the key-encryption key; that of the environment without it' -r -F
@@ -203,6 +207,77 @@ never\t''"
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from list" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l key-id -d 'Name of the logical key; `keys.key_id` of the settings without it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l confirm -d 'The key\'s name, instead of typing it where somebody is locked out' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l kek-file -d 'File with the key-encryption key; that of the environment without it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l algorithm -d 'EdDSA, ES256 or RS256 for the new version; that of the key without it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l again-after -d 'Begin no new rotation sooner than this after the last step of the one before' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l reason -d 'Why, for security.events' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l wait -d 'Wait for what has to be waited for, until the old version is retired'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l emergency -d 'Promote at once: says who is locked out and until when, and wants the key\'s name typed'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rotate" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from promote" -l key-id -d 'Name of the logical key; `keys.key_id` of the settings without it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from promote" -l confirm -d 'The key\'s name, instead of typing it where somebody is locked out' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from promote" -l kek-file -d 'File with the key-encryption key; that of the environment without it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from promote" -l reason -d 'Why, for security.events' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from promote" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from promote" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from promote" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from promote" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from promote" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from promote" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from promote" -l emergency -d 'Do not wait: says who is locked out and until when, and wants the key\'s name typed'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from promote" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from promote" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from promote" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from retire" -l key-id -d 'Name of the logical key; `keys.key_id` of the settings without it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from retire" -l confirm -d 'The key\'s name, instead of typing it where somebody is locked out' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from retire" -l stopped-signing -d 'When the last instance that signed with it outside of Postgres was switched or stopped' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from retire" -l reason -d 'Why, for security.events' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from retire" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from retire" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from retire" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from retire" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from retire" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from retire" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from retire" -l emergency -d 'Do not wait: says who is locked out and until when, and wants the key\'s name typed'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from retire" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from retire" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from retire" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from revoke" -l reason -d 'Why, for security.events' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from revoke" -l key-id -d 'Name of the logical key; `keys.key_id` of the settings without it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from revoke" -l confirm -d 'The key\'s name, instead of typing it where somebody is locked out' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from revoke" -l kek-file -d 'File with the key-encryption key; that of the environment without it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from revoke" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from revoke" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from revoke" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from revoke" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from revoke" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from revoke" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from revoke" -l emergency -d 'Promote the successor even if it was not published for long enough'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from revoke" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from revoke" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from revoke" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from import" -l key-id -d 'Name of the logical key; `keys.key_id` of the settings without it' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from import" -l kek-file -d 'File with the key-encryption key; that of the environment without it' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from import" -l config -d 'Settings file' -r -F
@@ -292,19 +367,21 @@ never\t''"
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from new-kek" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from new-kek" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand keys; and __fish_seen_subcommand_from new-kek" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from check" -l config -d 'Settings file' -r -F
-complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from check" -l env -d 'Environment of the settings file, such as staging or production' -r
-complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from check" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
-complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from check" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
-complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from check" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from check purge partitions" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from check purge partitions" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from check purge partitions" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from check purge partitions" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from check purge partitions" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
 json\t''"
-complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from check" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from check purge partitions" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from check" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
-complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from check" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
-complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from check" -f -a "check" -d 'Check that the security state in Postgres is whole; changes nothing'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from check purge partitions" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from check purge partitions" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from check purge partitions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from check purge partitions" -f -a "check" -d 'Check that the security state in Postgres is whole; changes nothing'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from check purge partitions" -f -a "purge" -d 'Remove revocations whose tokens have long expired, in small batches'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and not __fish_seen_subcommand_from check purge partitions" -f -a "partitions" -d 'Make the monthly partitions of decisions ahead, and drop those that were kept long enough'
 complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from check" -l scratch -d 'Where to run the migrations: auto, embedded, native, or the URL of a server' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from check" -l pg-bin -d 'Folder with initdb and postgres, for a native scratch database' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from check" -l config -d 'Settings file' -r -F
@@ -319,6 +396,38 @@ never\t''"
 complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from check" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
 complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from purge" -l batch -d 'Rows per transaction; `purge.batch` of the settings without it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from purge" -l pause -d 'Time between two of them; `purge.pause` of the settings without it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from purge" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from purge" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from purge" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from purge" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from purge" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from purge" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from purge" -l dry-run -d 'Say what would go, and change nothing'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from purge" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from purge" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from purge" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -l ahead -d 'How many months ahead of this one there should be' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -l keep-decisions -d 'Drop decisions that are older, at least 30d; `purge.decisions` of the settings without it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -l keep-events -d 'Remove events that are older, at least 30d; `purge.events` of the settings without it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -l confirm -d 'Name of the environment (without one: of the database), instead of typing it' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -l config -d 'Settings file' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -l env -d 'Environment of the settings file, such as staging or production' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -l password-file -d 'File with the database password on its first line; refused when others can read it' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -l format -d 'Output for people or for programs; stdout is data, stderr is status' -r -f -a "human\t''
+json\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -l color -d 'Colour on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -l dry-run -d 'Say what would be dropped, and change nothing'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
+complete -c dbctl -n "__fish_dbctl_using_subcommand security; and __fish_seen_subcommand_from partitions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and not __fish_seen_subcommand_from show set" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and not __fish_seen_subcommand_from show set" -l env -d 'Environment of the settings file, such as staging or production' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand toggles; and not __fish_seen_subcommand_from show set" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r
