@@ -1,6 +1,10 @@
 //! `keys verify`: looking whether everything that is sealed opens.
 
+use serde_json::Value;
+
 use super::{Keks, REGISTER, SEALED};
+use crate::support::cli::{Seen, run};
+use crate::support::postgres::Server;
 
 #[test]
 fn damage_is_found_and_named_and_looking_changes_nothing() {
