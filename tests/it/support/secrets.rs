@@ -85,7 +85,7 @@ pub fn none_below(folder: &Path) {
             continue;
         }
         let extension = path.extension().unwrap_or_default().to_string_lossy();
-        if !WRITTEN.contains(&&*extension) && extension != "" {
+        if !WRITTEN.contains(&&*extension) && !extension.is_empty() {
             continue;
         }
         if let Ok(bytes) = std::fs::read(&path) {
