@@ -81,6 +81,18 @@ pub const NEEDED: &[(&str, &str, &[&str])] = &[
     ),
 ];
 
+/// What `security_janitor` may call; it may do nothing else. The same as
+/// `security.apply_privileges()` grants to it.
+pub const JANITOR: [&str; 7] = [
+    "security.purge_revocations(text, timestamp with time zone, interval, integer)",
+    "security.expired_revocations(interval)",
+    "security.purge_events(interval, integer)",
+    "authz.ensure_policy_decision_partitions(integer)",
+    "authz.policy_decision_months()",
+    "authz.drop_policy_decision_month(text, interval)",
+    "authz.purge_decisions_without_month(interval, integer)",
+];
+
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Privilege {
     object: String,

@@ -120,7 +120,7 @@ impl Gathered {
         let stem = format!(
             "incident-{}-{}",
             cover.name,
-            made_at.strftime("%Y%m%dT%H%M%SZ")
+            made_at.strftime("%Y%m%dT%H%M%S.%3fZ")
         );
         let bytes = packed(&stem, &all, made_at).doing(Exit::Failed, "packing the archive")?;
         let doing = format!("making the folder {}", dir.display());
@@ -130,7 +130,7 @@ impl Gathered {
         crate::durable::create_new(&file, &bytes).map_err(|e| {
             let next = match e.kind() {
                 std::io::ErrorKind::AlreadyExists => {
-                    "it is evidence and is not overwritten: try again in a second"
+                    "it is evidence and is not overwritten: try again"
                 }
                 _ => "choose another folder",
             };

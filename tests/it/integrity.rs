@@ -180,7 +180,7 @@ fn a_schema_that_was_changed_by_hand_is_found_and_the_advice_puts_it_right() {
         "schema",
         &[
             "function security.revocation_stays()",
-            "V0004__revocations.sql",
+            "V0012__revocations_followed_and_purged.sql",
         ],
     );
 }

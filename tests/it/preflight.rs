@@ -283,6 +283,14 @@ fn ownership_passing_on_defaults_and_other_people_are_told_and_the_advice_puts_i
             &["SELECT on security.events, to security_auditor"],
         ),
         (
+            "GRANT DELETE ON security.revoked_tokens TO security_janitor",
+            &["DELETE on security.revoked_tokens, to security_janitor"],
+        ),
+        (
+            "REVOKE EXECUTE ON FUNCTION security.expired_revocations(interval) FROM security_janitor",
+            &["EXECUTE on security.expired_revocations(interval), to security_janitor"],
+        ),
+        (
             "GRANT DELETE ON authz.policy_decisions_default TO auth_service",
             &["DELETE on authz.policy_decisions_default"],
         ),

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dbctl::check::privileges::NEEDED;
+use dbctl::check::privileges::{JANITOR, NEEDED};
 
 use crate::support::postgres::{Server, TestDb};
 
@@ -151,7 +151,7 @@ fn stage() -> TestDb {
     db.migrate_by_hand();
     db.psql(
         "CREATE ROLE service LOGIN IN ROLE security_runtime; CREATE ROLE auditor LOGIN IN ROLE security_auditor; \
-         CREATE ROLE stranger LOGIN; CREATE ROLE migrator LOGIN IN ROLE security_owner",
+         CREATE ROLE cron LOGIN IN ROLE security_janitor; CREATE ROLE stranger LOGIN; CREATE ROLE migrator LOGIN IN ROLE security_owner",
     );
     db.psql(PROBE);
     db
@@ -216,6 +216,21 @@ fn the_auditor_reads_all_but_key_material_and_does_nothing_else() {
             && column.is_some_and(reads)
     };
     may_only(&db, "auditor", &allowed);
+}
+
+#[test]
+fn the_janitor_calls_what_purges_and_touches_no_table() {
+    let db = stage();
+    let allowed = |act: &Act| act.what == "EXECUTE" && JANITOR.contains(&&*act.on);
+    may_only(&db, "cron", &allowed);
+    // Each of them is there: the list and the migrations agree.
+    let functions = db.psql("SELECT object FROM probe.acts WHERE what = 'EXECUTE'");
+    for name in JANITOR {
+        assert!(
+            functions.lines().any(|f| f == name),
+            "{name} of {functions}"
+        );
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use sqlx::PgConnection;
 
-use super::Difference;
+use super::{Difference, JANITOR};
 use crate::pg;
 
 /// Columns that hold or lead to key material: the auditor reads none of them.
@@ -28,7 +28,8 @@ pub(super) async fn add(
     owners(tx, difference).await?;
     granted(tx, role, difference).await?;
     defaults(tx, difference).await?;
-    auditor(tx, difference).await
+    auditor(tx, difference).await?;
+    janitor(tx, difference).await
 }
 
 /// A role that cannot log in is no service's, whatever it may do.
@@ -202,11 +203,11 @@ async fn granted(
          SELECT x.privilege_type || columns || ' on ' || object, \
                 x.privilege_type || columns || ' ON ' || sql, \
                 g.rolname::text, x.is_grantable, \
-                g.rolname IN ('security_runtime', 'security_auditor', $1) \
+                g.rolname IN ('security_runtime', 'security_auditor', 'security_janitor', $1) \
            FROM acls, pg_catalog.aclexplode(acl) x JOIN pg_catalog.pg_roles g ON g.oid = x.grantee \
           WHERE x.grantee <> owner AND NOT g.rolsuper \
             AND NOT pg_catalog.pg_has_role(g.oid, owner, 'MEMBER') \
-            AND (x.is_grantable OR g.rolname NOT IN ('security_runtime', 'security_auditor', $1)) \
+            AND (x.is_grantable OR g.rolname NOT IN ('security_runtime', 'security_auditor', 'security_janitor', $1)) \
           ORDER BY 1, 3",
     )
     .bind(role)
@@ -326,6 +327,46 @@ async fn auditor(tx: &mut PgConnection, difference: &mut Difference) -> sqlx::Re
     for (object, kinds) in by_object {
         let kinds = kinds.join(", ");
         difference.exceed(format!("{kinds} on {object}, to security_auditor"), again);
+    }
+    Ok(())
+}
+
+/// The janitor calls the functions of [`JANITOR`], which delete what is due and nothing else; with
+/// a table in its hands it could delete what is not.
+async fn janitor(tx: &mut PgConnection, difference: &mut Difference) -> sqlx::Result<()> {
+    let exists: bool = pg::query_scalar(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'security_janitor')",
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    if !exists {
+        return Ok(());
+    }
+    let rows: Vec<(String, String)> = pg::query_as(
+        "SELECT 'EXECUTE', n.nspname || '.' || p.proname || '(' || pg_catalog.oidvectortypes(p.proargtypes) || ')' \
+           FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+          WHERE n.nspname IN ('security', 'authz') AND pg_catalog.has_function_privilege('security_janitor', p.oid, 'EXECUTE') \
+         UNION ALL \
+         SELECT k.kind, quote_ident(n.nspname) || '.' || quote_ident(c.relname) \
+           FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace, \
+                unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) k(kind) \
+          WHERE n.nspname IN ('security', 'authz') AND c.relkind IN ('r', 'p', 'v', 'm', 'f') \
+            AND (pg_catalog.has_table_privilege('security_janitor', c.oid, k.kind) \
+                 OR k.kind IN ('SELECT', 'INSERT', 'UPDATE', 'REFERENCES') \
+                    AND pg_catalog.has_any_column_privilege('security_janitor', c.oid, k.kind)) \
+         ORDER BY 2, 1",
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let again = "SELECT security.apply_privileges()";
+    let calls = |name: &str| rows.iter().any(|(k, on)| k == "EXECUTE" && on == name);
+    for name in JANITOR.into_iter().filter(|name| !calls(name)) {
+        difference.miss(format!("EXECUTE on {name}, to security_janitor"), again);
+    }
+    for (kind, on) in &rows {
+        if kind != "EXECUTE" || !JANITOR.contains(&on.as_str()) {
+            difference.exceed(format!("{kind} on {on}, to security_janitor"), again);
+        }
     }
     Ok(())
 }
