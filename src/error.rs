@@ -2,8 +2,11 @@
 //! and where, when a file is at fault. Exit codes are documented in `docs/exit-codes.md`.
 
 use std::fmt;
+use std::ops::Range;
+use std::sync::LazyLock;
 
 use miette::{LabeledSpan, NamedSource, SourceSpan};
+use regex::Regex;
 
 pub type Result<T, E = Problem> = std::result::Result<T, E>;
 
@@ -146,7 +149,8 @@ impl Problem {
         self
     }
 
-    /// Points at `span` (byte offset and length) in a file; line and column follow from it.
+    /// Points at `span` (byte offset and length) in a file; line and column follow from it. The
+    /// lines around it are shown, passwords in URLs as stars.
     pub fn at(
         mut self,
         file: impl fmt::Display,
@@ -155,7 +159,7 @@ impl Problem {
         label: impl fmt::Display,
     ) -> Self {
         self.0.place = Some(Place {
-            source: NamedSource::new(file.to_string(), text.into()),
+            source: NamedSource::new(file.to_string(), without_passwords(text.into())),
             span: span.into(),
             label: label.to_string(),
         });
@@ -201,6 +205,24 @@ impl Problem {
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
         Some((place.source.name().to_owned(), line, column))
     }
+}
+
+/// The same text, as long as before so that places stay, with stars for the password of each URL:
+/// a line is at fault because of it, or stands beside one that is, and errors end up in logs (P10).
+fn without_passwords(mut text: String) -> String {
+    static PASSWORD: LazyLock<Regex> = LazyLock::new(|| {
+        let pattern = r#"://[^/\s"'`?@:]*:([^@/\s"'`]+)@"#;
+        Regex::new(pattern).expect("a valid pattern")
+    });
+    let passwords: Vec<Range<usize>> = PASSWORD
+        .captures_iter(&text)
+        .filter_map(|found| Some(found.get(1)?.range()))
+        .collect();
+    for password in passwords {
+        let stars = "*".repeat(password.len());
+        text.replace_range(password, &stars);
+    }
+    text
 }
 
 impl fmt::Display for Problem {

@@ -55,7 +55,7 @@ pub fn secrets(text: &str) -> Vec<String> {
             .map(|(user, _)| user);
         if user
             .and_then(|u| u.split_once(':'))
-            .is_some_and(|(_, p)| !p.is_empty())
+            .is_some_and(|(_, p)| p.contains(|c| c != '*'))
         {
             found.push("a password in a URL".to_owned());
         }
