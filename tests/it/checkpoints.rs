@@ -43,7 +43,7 @@ fn plan(dir: &Path) -> Plan {
 }
 
 /// A run with so many notes, written by the engine.
-async fn noted(dir: &Path, notes: u64) -> (Journal, RunId) {
+pub async fn noted(dir: &Path, notes: u64) -> (Journal, RunId) {
     let journal = Journal::create(&dir.join("j/journal.db")).await;
     let journal = journal.expect("a journal");
     let (world, operator) = (Arc::new(Nobody), Arc::new(Nobody));

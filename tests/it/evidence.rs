@@ -146,7 +146,7 @@ fn a_program_that_goes_on_is_stopped_and_what_it_printed_counts() {
 /// A run whose only step writes into the service's log and fails.
 fn fails(dir: &Path) {
     let script = "date -u '+%Y-%m-%dT%H:%M:%SZ ERROR no nonce left \
-        request_id=019ab3c4-77e1-7d1c-8f00-5b1f6f0e2d11 password=hunter2' >> service.log\nexit 3\n";
+        request_id=019ab3c4-77e1-7d1c-8f00-5b1f6f0e2d11 password=hunter2 swordfish' >> service.log\nexit 3\n";
     std::fs::write(dir.join("deploy.sh"), script).expect("written");
     let runbook = "# Fails\n\n## Steps\n\nFails.\n\n```toml step\nid = \"deploy\"\nkind = \"command\"\n\
          phase = \"staging\"\nenv = \"staging\"\nrun = [\"sh\", \"deploy.sh\"]\n\
@@ -160,8 +160,11 @@ fn fails(dir: &Path) {
     let settings = "[runbook]\npath = \"fails.md\"\n\n[environments.staging]\n\
          [[environments.staging.targets]]\nname = \"a\"\nurl = \"http://127.0.0.1:9\"\n\
          env_file = \"a.env\"\nstate_dir = \"a\"\nrestart = [\"true\"]\n\
-         log = { file = \"service.log\" }\n";
+         log = { file = \"service.log\" }\n\
+         [[http_tokens]]\norigin = \"https://stats.example.com\"\ntoken_file = \"token\"\n";
     std::fs::write(dir.join("dbctl.toml"), settings).expect("written");
+    // Nothing tells it from a word but the settings.
+    dbctl::durable::write(&dir.join("token"), b"swordfish\n").expect("written");
 }
 
 #[test]
@@ -199,6 +202,7 @@ fn a_step_that_fails_leaves_what_the_log_says_in_the_journal_the_report_and_on_t
     );
     for seen in [&ran.stderr, &report.stdout, &log.to_string()] {
         assert!(!seen.contains("hunter2"), "{seen}");
+        assert!(!seen.contains("swordfish"), "{seen}");
     }
     // A run that was stopped goes on as before.
     let status = run(dir.path(), &["rollout", "status"]);

@@ -216,6 +216,10 @@ fn an_archive_holds_what_belongs_to_it_and_no_secret() {
 fn what_cannot_be_collected_is_said_and_holds_nothing_up() {
     let mut stage = Stage::set();
     stage.settings("");
+    // One right after the other: each has a name of its own.
+    for _ in 0..3 {
+        stage.export(4, &[]);
+    }
     let (_, files) = stage.export(4, &[]);
     let text = agrees(&files)["missing"].to_string();
     for words in [

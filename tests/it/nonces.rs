@@ -363,6 +363,11 @@ fn a_commit_that_no_standby_may_have_is_burnt() {
                 "ALTER SYSTEM SET synchronous_standby_names = '{names}'"
             ));
             db.psql("SELECT pg_reload_conf()");
+            wait_for("the new setting", || {
+                (db.psql("SHOW synchronous_standby_names") == names).then_some(())
+            });
+            // It is the checkpointer that tells all the others.
+            db.psql("CHECKPOINT");
         }
     };
     runtime().block_on(async {

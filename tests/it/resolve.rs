@@ -1,5 +1,7 @@
 //! A step whose outcome nobody knows, and a person who looked.
 
+use serde_json::Value;
+
 use crate::pipeline::rollout;
 
 /// A program that does not end in time, and no probe that could say what became of it.
@@ -67,6 +69,16 @@ fn asking_again_changes_nothing_and_a_person_who_saw_it_done_has_the_run_go_on_b
     let words = words.join(" ");
     assert!(words.contains("has looked"), "{words}");
     assert!(words.contains("(claims to be Kim)"), "{words}");
+    let log = rollout(&dir, &["log", "--format", "json"]);
+    let log: Value = serde_json::from_str(&log.stdout).expect("JSON");
+    let events = log["events"].as_array().expect("events");
+    // The first event of what was said has whose word it was, not the taking of the lease alone.
+    let looked = events
+        .iter()
+        .position(|e| e.to_string().contains("has looked"));
+    let word = &events[looked.expect("the word on the step") - 1];
+    assert_eq!(word["event"]["type"], "resumed", "{word}");
+    assert_eq!(word["claim"], "Kim", "{word}");
 }
 
 #[test]

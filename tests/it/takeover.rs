@@ -2,9 +2,16 @@
 
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dbctl::error::Exit;
+use dbctl::rollout::engine::Engine;
+use dbctl::rollout::machine::Input;
+
+use crate::checkpoints::noted;
 use crate::support::cli::{dbctl, run};
+use crate::support::nobody::Nobody;
 use crate::support::programs::{every_line_once, programs, with_a_slow_one};
 
 fn status(dir: &Path) -> serde_json::Value {
@@ -183,4 +190,20 @@ fn shows_the_note(dir: &Path, text: &str) {
     assert_eq!(status(dir)["note"]["text"], text);
     let log = run(dir, &["rollout", "log"]).stdout;
     assert!(log.contains(text), "{log}");
+}
+
+#[tokio::test]
+async fn a_word_that_an_overtaken_driver_cannot_write_is_an_error_for_whoever_said_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (journal, run) = noted(dir.path(), 0).await;
+    let drive = |force| {
+        let (world, operator) = (Arc::new(Nobody), Arc::new(Nobody));
+        Engine::resume(world, operator, journal.clone(), &run, force)
+    };
+    let mut overtaken = drive(false).await.expect("nobody drives it");
+    drive(true).await.expect("it is taken");
+    let (by, text) = ("kim".into(), "the canary is sick".into());
+    let said = overtaken.tell(Input::Note { by, text }).await;
+    let said = said.expect_err("it is not in the journal");
+    assert_eq!(said.exit(), Exit::LeaseHeld, "{said}");
 }

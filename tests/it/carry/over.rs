@@ -270,6 +270,25 @@ fn with_postgres_gone_the_kit_takes_everything_back() {
 }
 
 #[test]
+fn with_postgres_gone_a_target_finds_at_its_start_what_those_in_memory_know() {
+    let stage = Stage::new(&["auth-1", "auth-2"]);
+    let gone = stage.fleet.with("auth-2", |i| i.issue("bob"));
+    stage.forward(&["auth-1"]).expect("carried");
+    stage.flip(&["auth-1"]);
+    stage.sync().expect("the kit is fresh");
+    // Later than the kit.
+    revoke(&stage, "auth-2", &gone, false);
+    stage.backed.db.server().kill();
+
+    let (carried, snapshot) = stage.back(&["auth-1"]).expect("carried");
+    let source = carried.source;
+    assert!(matches!(source, Source::Kit { .. }), "{source:?}");
+    stage.flip_back(&["auth-1"], &snapshot);
+    // Before the two exchange anything.
+    stage.everybody_knows(&[], &[gone]);
+}
+
+#[test]
 fn without_postgres_and_without_a_kit_nothing_is_switched() {
     let stage = Stage::new(&["auth-1"]);
     stage.backed.db.server().kill();

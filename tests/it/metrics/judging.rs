@@ -381,6 +381,20 @@ async fn a_canary_that_had_less_traffic_at_a_bad_moment_does_not_look_better_for
     let weight = 1000.0 * 3000.0 / 4000.0;
     let again = stratified(same, (1000.0, 3000.0), 20.0 - 7.5, weight);
     assert!((again.value - same.value).abs() < 1e-12 && (again.upper - same.upper).abs() < 1e-12);
+    // Nor is it passed.
+    let gate = gate(errors(), 0.5, Some(0.01));
+    let mut scene = Scene::new(&errors());
+    for i in 0..12 {
+        scene.script.says("a", &requests(100 * i, i));
+        scene.script.says("b", &requests(200 * i, 0));
+        scene.sample().await;
+    }
+    let end = SoFar {
+        totals,
+        ..at_the_end((39.0, 1000.0), (181.0, 1000.0))
+    };
+    let reading = scene.judge_after(&gate, &["b"], &end);
+    assert_ne!(reading.verdict, Verdict::Pass, "{}", reading.why);
 }
 
 #[tokio::test]
