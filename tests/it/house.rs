@@ -491,3 +491,73 @@ fn every_test_that_the_page_on_safety_names_is_there() {
         .map(|name| format!("docs/safety.md: no test is called {name}"));
     none("tests that are not there", complaints);
 }
+
+/// The defects that were put back to see their tests fail: name and patch.
+fn patches() -> Vec<(String, String)> {
+    let folder = package().join("tests/faults-put-back");
+    let mut patches: Vec<_> = std::fs::read_dir(folder)
+        .expect("the folder of the patches")
+        .map(|entry| {
+            let path = entry.expect("an entry").path();
+            let name = path.file_stem().expect("a name").to_string_lossy();
+            let text = std::fs::read_to_string(&path).expect("a readable patch");
+            (name.into_owned(), text)
+        })
+        .collect();
+    patches.sort();
+    patches
+}
+
+#[test]
+fn every_defect_that_was_found_can_still_be_put_back() {
+    for (name, _) in patches() {
+        let checked = std::process::Command::new("git")
+            .args(["apply", "--check"])
+            .arg(format!("tests/faults-put-back/{name}.patch"))
+            .current_dir(package())
+            .output();
+        let Ok(checked) = checked else {
+            eprintln!("not looked at: git is not here");
+            return;
+        };
+        assert!(
+            checked.status.success(),
+            "tests/faults-put-back/{name}.patch does not apply any more, and its defect can no longer be shown.\n\
+             To renew it: put the fault back by hand, keep the first lines of the patch, and follow them by what\n\
+             `git diff` says; take it back; `tests/defects {name}` then shows that the test notices it.\n{}",
+            String::from_utf8_lossy(&checked.stderr)
+        );
+    }
+}
+
+#[test]
+fn every_defect_is_on_the_page_on_safety_with_its_test_and_its_command() {
+    let page = std::fs::read_to_string(package().join("docs/safety.md")).expect("the page");
+    let told: BTreeSet<&str> = page
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter_map(|code| code.strip_prefix("tests/defects "))
+        .collect();
+    let patches = patches();
+    let kept: BTreeSet<&str> = patches.iter().map(|(name, _)| name.as_str()).collect();
+    let differs =
+        |name: &&str| format!("{name}: on the page and among the patches it must be both");
+    none(
+        "docs/safety.md",
+        told.symmetric_difference(&kept).map(differs),
+    );
+    let of = |text: &str, what: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(what));
+        line.map(str::to_owned)
+    };
+    let complaints = patches.iter().filter_map(|(name, text)| {
+        let row = page
+            .lines()
+            .find(|line| line.contains(&format!("`tests/defects {name}`")))?;
+        let said = ["Test: ", "Fix: "].map(|what| of(text, what).unwrap_or_default());
+        let there = said.iter().all(|said| row.contains(&format!("`{said}`")));
+        (!there).then(|| format!("{name}: its row does not say {}", said.join(" and ")))
+    });
+    none("docs/safety.md", complaints);
+}
