@@ -302,3 +302,13 @@ impl fmt::Display for Chain<'_> {
         Ok(())
     }
 }
+
+/// The known name that was probably meant.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|k| (strsim::damerau_levenshtein(name, k), k))
+        .filter(|(distance, k)| *distance * 3 <= k.chars().count().max(3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, k)| k)
+}

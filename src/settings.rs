@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
-use crate::error::{Doing as _, Exit, Problem, Result};
+use crate::error::{Doing as _, Exit, Problem, Result, nearest};
 
 pub use purge::PurgeConfig;
 
@@ -370,36 +370,46 @@ impl Settings {
     /// The environment called `name`, else the one of `--env`, else the only one there is.
     pub fn environment(&self, name: Option<&str>) -> Result<&Environment> {
         let all = &self.config.environments;
-        let known = || all.keys().cloned().collect::<Vec<_>>().join(", ");
         match name.or(self.env_name.as_deref()) {
-            Some(name) => all.get(name).ok_or_else(|| {
-                Problem::new(
-                    Exit::Config,
-                    "choosing the environment",
-                    format!("`{name}` is not in the settings file"),
-                )
-                .next(if all.is_empty() {
-                    "`dbctl init` writes a settings file to fill in".to_owned()
-                } else {
-                    format!("known: {}", known())
-                })
-            }),
+            Some(name) => all.get(name).ok_or_else(|| self.no_environment(Some(name))),
             None if all.len() == 1 => Ok(all.values().next().expect("one")),
-            None => Err(Problem::new(
-                Exit::Usage,
-                "choosing the environment",
-                if all.is_empty() {
-                    "the settings file names no environment"
-                } else {
-                    "several are possible"
-                },
-            )
-            .next(if all.is_empty() {
-                "`dbctl init` writes a settings file to fill in".to_owned()
-            } else {
-                format!("say which with --env: {}", known())
-            })),
+            None => Err(self.no_environment(None)),
         }
+    }
+
+    /// Why none could be chosen, and which there are.
+    fn no_environment(&self, name: Option<&str>) -> Problem {
+        let known: Vec<&str> = self.config.environments.keys().map(|k| &**k).collect();
+        let file = self.file.as_deref().map(Path::display);
+        let (exit, cause) = match (name, &file) {
+            (Some(name), Some(file)) => {
+                let name = name.escape_debug();
+                (Exit::Config, format!("`{name}` is not in {file}"))
+            }
+            (Some(name), None) => {
+                let name = name.escape_debug();
+                let cause = format!("there is no settings file that could name `{name}`");
+                (Exit::Config, cause)
+            }
+            (None, None) => (Exit::Usage, "there is no settings file".to_owned()),
+            (None, Some(file)) if known.is_empty() => {
+                (Exit::Usage, format!("{file} names no environment"))
+            }
+            (None, Some(_)) => (Exit::Usage, "several are possible".to_owned()),
+        };
+        let all = known.join(", ");
+        let next = match (name, file) {
+            (_, None) => "`dbctl init` writes a settings file to fill in".to_owned(),
+            (_, Some(file)) if known.is_empty() => {
+                format!("it names none: fill in an [environments.NAME] of {file}")
+            }
+            (Some(name), Some(_)) => match nearest(name, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`? it names {all}"),
+                None => format!("it names {all}"),
+            },
+            (None, Some(_)) => format!("say which with --env: {all}"),
+        };
+        Problem::new(exit, "choosing the environment", cause).next(next)
     }
 }
 

@@ -19,12 +19,14 @@ pub mod toggles;
 pub mod verify;
 mod written;
 
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
 use crate::error::{Exit, Problem, Result};
 use crate::pg::Database;
 use crate::settings::{Environment, GlobalArgs, Settings};
-use crate::ui::Ui;
+use crate::ui::{Ui, interrupts};
 
 /// Moves a service's security runtime onto Postgres while it runs, proves that it worked, and
 /// takes it back.
@@ -108,6 +110,21 @@ impl Context {
     }
 }
 
+/// The command line; clap's message and the end where it is wrong.
+pub fn parse() -> Cli {
+    Cli::try_parse().unwrap_or_else(|mut wrong| {
+        // Where a command takes names, clap advises `-- --flag`: no name here begins like a flag.
+        if let Some(ContextValue::StyledStrs(tips)) = wrong.remove(ContextKind::Suggested) {
+            let is_that = |tip: &StyledStr| tip.to_string().starts_with("to pass '");
+            let others: Vec<_> = tips.into_iter().filter(|tip| !is_that(tip)).collect();
+            if !others.is_empty() {
+                wrong.insert(ContextKind::Suggested, ContextValue::StyledStrs(others));
+            }
+        }
+        wrong.exit()
+    })
+}
+
 /// Runs a parsed command line to its exit status. Never panics on bad input.
 pub fn run(cli: Cli) -> Exit {
     let plain = Ui::from_parts(
@@ -135,7 +152,14 @@ pub fn run(cli: Cli) -> Exit {
             .map_err(|e| Problem::new(Exit::Failed, "starting", e))?;
         let done = runtime.block_on(async {
             outlive_file_size_limit();
-            dispatch(cli.command, &context).await
+            tokio::select! {
+                biased;
+                done = dispatch(cli.command, &context) => done,
+                () = interrupts::after_a_question() => {
+                    let cause = "interrupted; what was done stays";
+                    Err(Problem::new(Exit::Interrupted, "", cause))
+                }
+            }
         });
         // What still runs in the background (a blocked DNS look-up) must not hold the exit.
         runtime.shutdown_background();

@@ -22,6 +22,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Database {
     pool: PgPool,
     options: Arc<PgConnectOptions>,
+    /// Nobody said which one: it is the default.
+    unnamed: bool,
 }
 
 /// See [`Database::identity`].
@@ -56,10 +58,13 @@ impl Database {
         env: Option<&Environment>,
         notice: &dyn Fn(&str),
     ) -> Result<Self> {
-        let options = options(settings, env)?;
+        let (options, unnamed) = options(settings, env)?;
         let require_tls = env.is_some_and(|e| e.require_tls);
         warn_of_others(&options, require_tls, "this environment", notice)?;
-        Ok(Self::from_options(options, 4))
+        Ok(Self {
+            unnamed,
+            ..Self::from_options(options, 4)
+        })
     }
 
     /// The database that the settings name for the journal of rollouts, if they name one. No flag
@@ -129,6 +134,7 @@ impl Database {
         Self {
             pool,
             options: options.into(),
+            unnamed: false,
         }
     }
 
@@ -231,10 +237,17 @@ impl Database {
                 _ => self.pool.execute("SELECT 1").await.map(|_| ()),
             }
         };
-        match tokio::time::timeout(CONNECT_TIMEOUT, reached).await {
-            Ok(done) => done.map_err(|e| problem(doing, &e)),
-            Err(_) => Err(problem(doing, &sqlx::Error::PoolTimedOut)),
-        }
+        let reached = match tokio::time::timeout(CONNECT_TIMEOUT, reached).await {
+            Ok(done) => done,
+            Err(_) => Err(sqlx::Error::PoolTimedOut),
+        };
+        reached.map_err(|e| match self.unnamed {
+            false => problem(doing, &e),
+            true => problem(doing, &e).next(
+                "no database is named, and this is the default; name one with --database-url, database_url \
+                 of the environment, DATABASE_URL or the PG* variables",
+            ),
+        })
     }
 }
 
@@ -256,7 +269,8 @@ impl std::fmt::Display for Database {
     }
 }
 
-fn options(settings: &Settings, env: Option<&Environment>) -> Result<PgConnectOptions> {
+/// The options, and whether they are nothing but the defaults.
+fn options(settings: &Settings, env: Option<&Environment>) -> Result<(PgConnectOptions, bool)> {
     let from_environment = std::env::var("DATABASE_URL").ok().filter(|u| !u.is_empty());
     let (origin, url, may_hold_password) = if let Some(url) = &settings.database_url {
         ("--database-url".to_owned(), Some(url.clone()), false)
@@ -269,6 +283,8 @@ fn options(settings: &Settings, env: Option<&Environment>) -> Result<PgConnectOp
     } else {
         ("DATABASE_URL".to_owned(), from_environment, true)
     };
+    const NAMES: [&str; 5] = ["PGHOST", "PGHOSTADDR", "PGPORT", "PGUSER", "PGDATABASE"];
+    let unnamed = url.is_none() && NAMES.iter().all(|name| std::env::var_os(name).is_none());
     let mut options = match url {
         Some(url) => parse(&origin, &url, may_hold_password)?,
         None => PgConnectOptions::new(),
@@ -281,7 +297,7 @@ fn options(settings: &Settings, env: Option<&Environment>) -> Result<PgConnectOp
         options =
             options.password(read_secret_line(file, "the database password")?.expose_secret());
     }
-    Ok(options)
+    Ok((options, unnamed))
 }
 
 fn parse(origin: &str, url: &str, may_hold_password: bool) -> Result<PgConnectOptions> {
@@ -403,7 +419,7 @@ pub fn problem(doing: impl std::fmt::Display, error: &sqlx::Error) -> Problem {
                 ),
                 Some("42P01" | "42703" | "3F000") => make(
                     text,
-                    "the schema is not there (yet); `dbctl migrate list` shows what is applied",
+                    "the schema is not there (yet): `dbctl migrate apply` makes it; `dbctl migrate list` shows what is applied",
                 ),
                 Some("25006") => make(text, "this server is read-only; connect to the primary"),
                 Some("53300") => make(

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::ops::Range;
 
 use super::model::Position;
+pub use crate::error::nearest;
 use crate::error::{Exit, Problem, Result};
 
 /// The mistakes of one document so far.
@@ -69,16 +70,6 @@ pub fn position(text: &str, offset: usize) -> Position {
         line: before.matches('\n').count() + 1,
         column: before[line_start..].chars().count() + 1,
     }
-}
-
-/// The known name that was probably meant.
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .into_iter()
-        .map(|k| (strsim::damerau_levenshtein(name, k), k))
-        .filter(|(distance, k)| *distance * 3 <= k.chars().count().max(3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, k)| k)
 }
 
 /// "did you mean `x`?" where a name is near, else all that are known.

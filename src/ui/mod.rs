@@ -4,6 +4,7 @@
 mod amounts;
 mod chart;
 mod checks;
+pub mod interrupts;
 mod lines;
 mod progress;
 mod prompt;

@@ -135,6 +135,15 @@ fn a_mistyped_command_ends_with_2_and_a_suggestion() {
         );
         assert_eq!(seen.stdout, "");
     }
+    // No name begins like a flag, so that clap's advice to put one behind `--` is wrong.
+    let seen = run(dir.path(), &["smoke", "--check", "nonce"]);
+    assert_eq!(seen.code, Exit::Usage as i32);
+    assert!(!seen.stderr.contains("tip:"), "{}", seen.stderr);
+    assert!(
+        seen.stderr.contains("smoke [OPTIONS] [CHECK]..."),
+        "{}",
+        seen.stderr
+    );
     let seen = run(dir.path(), &[]);
     assert_eq!(seen.code, Exit::Usage as i32);
     assert!(seen.stderr.contains("Usage: dbctl"), "{}", seen.stderr);
@@ -195,7 +204,31 @@ fn an_unknown_environment_is_told_beside_the_known_ones() {
             "{command:?}: {}",
             seen.stderr
         );
+        assert!(!seen.stderr.contains("dbctl init"), "{}", seen.stderr);
     }
+    let near = run(dir.path(), &["--env", "stagin", "smoke"]);
+    assert!(
+        near.stderr.contains("did you mean `staging`?"),
+        "{}",
+        near.stderr
+    );
+    // Somebody ran `dbctl init`, and has not filled it in.
+    let file = dir.path().join("dbctl.toml");
+    std::fs::write(&file, "[keys]\n").expect("written");
+    let empty = run(dir.path(), &["--env", "staging", "smoke"]);
+    assert_eq!(empty.code, Exit::Config as i32, "{}", empty.stderr);
+    assert!(!empty.stderr.contains("dbctl init"), "{}", empty.stderr);
+    assert!(
+        empty
+            .stderr
+            .contains("fill in an [environments.NAME] of dbctl.toml"),
+        "{}",
+        empty.stderr
+    );
+    std::fs::remove_file(&file).expect("removed");
+    let none = run(dir.path(), &["--env", "staging", "smoke"]);
+    assert_eq!(none.code, Exit::Config as i32, "{}", none.stderr);
+    assert!(none.stderr.contains("dbctl init"), "{}", none.stderr);
 }
 
 #[test]
@@ -230,6 +263,25 @@ fn a_database_that_is_not_there_ends_with_4() {
     assert_eq!(seen.code, Exit::Unavailable as i32, "{}", seen.stderr);
     assert!(seen.stderr.contains(&port.to_string()), "{}", seen.stderr);
     assert!(seen.stderr.contains("next:"), "{}", seen.stderr);
+    assert!(!seen.stderr.contains("default"), "{}", seen.stderr);
+}
+
+#[test]
+fn where_no_database_is_named_the_error_says_that_it_is_the_default() {
+    let dir = folder();
+    let mut command = dbctl(dir.path(), &["keys", "list"]);
+    // Where somebody listens there, this turns us away; it names no database.
+    command
+        .env("PGSSLMODE", "verify-full")
+        .env("PGSSLROOTCERT", "nowhere.pem");
+    let seen = seen(command);
+    assert_eq!(seen.code, Exit::Unavailable as i32, "{}", seen.stderr);
+    assert!(
+        seen.stderr
+            .contains("no database is named, and this is the default"),
+        "{}",
+        seen.stderr
+    );
 }
 
 #[test]

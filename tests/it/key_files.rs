@@ -359,7 +359,7 @@ fn what_is_no_usable_key_is_refused_with_a_way_out_and_never_quoted() {
         ("text", "neither PEM nor JSON", "PKCS#8"),
         ("broken.json", "it is not JSON: line 1", ""),
         ("no-keys.json", "not a list with keys", ""),
-        ("not-there", "not-there", ""),
+        ("not-there", "not-there", "standard input"),
     ] {
         let seen = keys.refuses(file, why);
         assert!(seen.stderr.contains(next), "{file}: {}", seen.stderr);

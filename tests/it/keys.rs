@@ -451,7 +451,7 @@ fn seeding_says_what_is_wrong_with_the_database() {
     let seen = seed(dir, &empty, &[]);
     assert_eq!(seen.code, 4, "{}", seen.stderr);
     assert!(
-        seen.stderr.contains("dbctl migrate list"),
+        seen.stderr.contains("dbctl migrate apply"),
         "{}",
         seen.stderr
     );

@@ -49,3 +49,54 @@ fn the_same_in_the_foreground_asks() {
         .expect("ended with 10")
         .expect("it leaves all as it is");
 }
+
+/// One target that nobody answers for, with a restart that takes as long as anybody wants.
+fn slow_restart() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::write(dir.path().join("auth.env"), "").expect("toggles");
+    let settings = "[environments.production]\n\
+        [[environments.production.targets]]\nname = \"auth-1\"\nurl = \"http://127.0.0.1:9\"\n\
+        env_file = \"auth.env\"\nstate_dir = \"state\"\nrestart = [\"sleep\", \"60\"]\n";
+    std::fs::write(dir.path().join("dbctl.toml"), settings).expect("settings");
+    dir
+}
+
+const SWITCH: &str = "\"$DBCTL\" toggles set SECURITY_NONCE_STORE_MODE=postgres --no-carry; \
+                      echo \"ended with $?\"; cat auth.env; echo END";
+
+#[test]
+fn ctrl_c_at_a_question_says_that_nothing_was_changed() {
+    let dir = slow_restart();
+    let mut session = shell(dir.path(), SWITCH);
+    session
+        .expect("Type production to go on")
+        .expect("a question");
+    session.send("\u{3}").expect("typed");
+    session
+        .expect("interrupted; nothing was changed")
+        .expect("it says so");
+    session.expect("ended with 130").expect("its own status");
+    let rest = session.expect("END").expect("what the file says");
+    let rest = String::from_utf8_lossy(rest.before()).into_owned();
+    assert!(!rest.contains("SECURITY"), "{rest}");
+}
+
+#[test]
+fn after_the_answer_ctrl_c_ends_it_as_before() {
+    let dir = slow_restart();
+    let mut session = shell(dir.path(), SWITCH);
+    session
+        .expect("Type production to go on")
+        .expect("a question");
+    session.send_line("production").expect("typed");
+    session
+        .expect("no state is carried over")
+        .expect("it has begun");
+    std::thread::sleep(Duration::from_millis(300));
+    session.send("\u{3}").expect("typed");
+    session.set_expect_timeout(Some(Duration::from_secs(10)));
+    session
+        .expect("interrupted; what was done stays")
+        .expect("it does not go on");
+    session.expect("ended with 130").expect("its own status");
+}

@@ -35,6 +35,9 @@ struct Accepted {
 
 pub async fn run(args: AcceptArgs, context: &Context) -> Result<Exit> {
     let env = context.settings.environment(None)?;
+    context
+        .ui
+        .refuse_other(&env.name, args.confirm.as_deref())?;
     let kit = kit(context, env).await?;
     let doing = format!("accepting the rollback kit {}", kit.path().display());
     let Some(kept) = kit.load()? else {
@@ -62,7 +65,8 @@ pub async fn run(args: AcceptArgs, context: &Context) -> Result<Exit> {
     );
     match context
         .ui
-        .confirm(&env.name, &facts, args.confirm.as_deref())?
+        .confirm(&env.name, &facts, args.confirm.as_deref())
+        .await?
     {
         Answer::Confirmed(_) => {}
         Answer::Declined => {

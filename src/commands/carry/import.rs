@@ -83,7 +83,8 @@ pub async fn run(args: ImportArgs, context: &Context) -> Result<Exit> {
     let facts = facts(&args, &snapshot, given, &into);
     match context
         .ui
-        .confirm(&env.name, &facts, args.confirm.as_deref())?
+        .confirm(&env.name, &facts, args.confirm.as_deref())
+        .await?
     {
         Answer::Confirmed(_) => {}
         Answer::Declined => {

@@ -115,7 +115,8 @@ fn read(file: &Path, other_kid: OtherKid, ui: &Ui) -> Result<Vec<Material>> {
         true => ui.input(limit),
         false => head_of(file, limit),
     }
-    .doing(Exit::Config, &doing)?;
+    .doing(Exit::Config, &doing)
+    .map_err(|p| p.next("name a file that you may read; `-` takes the keys from standard input"))?;
     let material = keys::read_keys(&bytes, other_kid).map_err(|p| {
         let told = Problem::new(p.exit(), &doing, p.cause());
         match p.hint() {

@@ -66,12 +66,14 @@ impl Scene {
         context: &Context,
     ) -> Result<Self> {
         let settings = &context.settings.config.keys;
+        let key_id = args.key_id.unwrap_or_else(|| settings.key_id.clone());
+        context.ui.refuse_other(&key_id, args.confirm.as_deref())?;
         let file = kek.and_then(|kek| kek.kek_file);
         let from_flag = file.as_deref().map(Kek::from_file).transpose()?;
         let (env, db) = database(context).await?;
         Ok(Self {
             db,
-            key_id: args.key_id.unwrap_or_else(|| settings.key_id.clone()),
+            key_id,
             waits: waits(settings),
             by: By {
                 who: Person::of_system().to_string(),
@@ -104,7 +106,7 @@ impl Scene {
     }
 
     /// Says who is locked out, and has the key's name typed. Nothing is asked where nobody is.
-    pub fn agree(&self, harm: &[Harm], context: &Context) -> Result<Option<Named>> {
+    pub async fn agree(&self, harm: &[Harm], context: &Context) -> Result<Option<Named>> {
         if harm.is_empty() {
             return Ok(None);
         }
@@ -112,7 +114,7 @@ impl Scene {
             context.ui.status(harm.sentence());
         }
         let confirm = self.confirm.as_deref();
-        match context.ui.confirm(&self.key_id, "", confirm)? {
+        match context.ui.confirm(&self.key_id, "", confirm).await? {
             Answer::Confirmed(typed) => Named::new(&self.key_id, typed.name()).map(Some),
             Answer::Declined => Err(Problem::new(Exit::Unconfirmed, "", "nothing was changed")),
         }

@@ -62,7 +62,7 @@ pub async fn run(args: PromoteArgs, context: &Context) -> Result<Exit> {
         args.emergency,
     );
     let named = match decided {
-        Ok(Promotion::Go { harm, .. }) => scene.agree(harm.as_slice(), context)?,
+        Ok(Promotion::Go { harm, .. }) => scene.agree(harm.as_slice(), context).await?,
         // Said by the act itself, which knows better.
         Ok(Promotion::Already) | Err(_) => None,
     };

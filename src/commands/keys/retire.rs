@@ -73,7 +73,7 @@ pub async fn run(args: RetireArgs, context: &Context) -> Result<Exit> {
         args.emergency,
     );
     let named = match decided {
-        Ok(Retirement::Go { harm, .. }) => scene.agree(harm.as_slice(), context)?,
+        Ok(Retirement::Go { harm, .. }) => scene.agree(harm.as_slice(), context).await?,
         // Said by the act itself, which knows better.
         Ok(Retirement::Already) | Err(_) => None,
     };

@@ -78,7 +78,7 @@ pub async fn run(args: RevokeArgs, context: &Context) -> Result<Exit> {
         false => None,
     };
     let named = match decided {
-        Ok(Revocation::Go { harm, .. }) => scene.agree(&harm, context)?,
+        Ok(Revocation::Go { harm, .. }) => scene.agree(&harm, context).await?,
         // Said by the act itself, which knows better.
         Ok(Revocation::Already) | Err(_) => None,
     };

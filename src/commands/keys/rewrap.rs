@@ -103,12 +103,13 @@ pub async fn run(args: RewrapArgs, context: &Context) -> Result<Exit> {
         .map(|file| Kek::from_file(file))
         .collect::<Result<Vec<Kek>>>()?;
     let (env, db) = database(context).await?;
+    let name = env.map_or(db.name(), |env| &env.name);
+    context.ui.refuse_other(name, args.confirm.as_deref())?;
     let old = with_environment(from_flags, env).await?;
     let registered = keys::keks(&db).await?;
     let others = registered.iter().filter(|kek| kek.kek_id != new.id());
     let waiting: Vec<_> = others.filter(|kek| kek.versions > 0).collect();
     if !waiting.is_empty() {
-        let name = env.map_or(db.name(), |env| &env.name);
         let mut facts = format!(
             "Private halves in {db} are sealed anew with {}:\n",
             new.id()
@@ -122,7 +123,11 @@ pub async fn run(args: RewrapArgs, context: &Context) -> Result<Exit> {
         }
         facts += "A service that does not have the new key then opens nothing at its next start; it may have\n\
                   both, one on each line of SERVICE_KEK_FILE.\n";
-        match context.ui.confirm(name, &facts, args.confirm.as_deref())? {
+        match context
+            .ui
+            .confirm(name, &facts, args.confirm.as_deref())
+            .await?
+        {
             Answer::Confirmed(_) => {}
             Answer::Declined => {
                 context.ui.status("nothing was changed");

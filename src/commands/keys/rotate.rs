@@ -199,7 +199,7 @@ pub async fn run(args: RotateArgs, context: &Context) -> Result<Exit> {
         true => foresee(&scene, &pace).await?,
         false => Vec::new(),
     };
-    let named = scene.agree(&harm, context)?;
+    let named = scene.agree(&harm, context).await?;
     let mut rotation = Rotation {
         scene: &scene,
         kek: &kek,
@@ -234,7 +234,7 @@ pub async fn run(args: RotateArgs, context: &Context) -> Result<Exit> {
 /// Ctrl-C while it waits; without waiting a signal ends the process as usual.
 async fn interrupted(wait: bool) -> bool {
     match wait {
-        true => tokio::signal::ctrl_c().await.is_ok(),
+        true => crate::ui::interrupts::ctrl_c().await,
         false => false,
     }
 }

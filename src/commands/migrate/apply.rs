@@ -73,6 +73,8 @@ pub async fn run(args: ApplyArgs, context: &Context) -> Result<Exit> {
     let source = args.source.source(context);
     let files = migrate::load(&source)?;
     let (database, environment) = context.database()?;
+    let name = environment.map_or(database.name(), |environment| &environment.name);
+    context.ui.refuse_other(name, args.confirm.as_deref())?;
     let status = migrate::status(&database, &files).await?;
     // A history that does not fit is told by `apply`, before anything is asked.
     let pending: Vec<&File> = files
@@ -85,13 +87,13 @@ pub async fn run(args: ApplyArgs, context: &Context) -> Result<Exit> {
         })
         .collect();
     if !pending.is_empty() && status.is_sound() {
-        let name = match environment {
-            Some(environment) => environment.name.clone(),
-            None => database.name().to_owned(),
-        };
         let facts = plan(&database.to_string(), &pending, args.lock_timeout);
         context.ui.status(facts.trim_end());
-        match context.ui.confirm(&name, "", args.confirm.as_deref())? {
+        match context
+            .ui
+            .confirm(name, "", args.confirm.as_deref())
+            .await?
+        {
             Answer::Confirmed(_) => {}
             Answer::Declined => {
                 return Err(Problem::new(Exit::Unconfirmed, "", "nothing was changed"));
@@ -105,7 +107,7 @@ pub async fn run(args: ApplyArgs, context: &Context) -> Result<Exit> {
     let interrupt = options.cancel.clone();
     let listening = tokio::spawn(async move {
         // Once: a second Ctrl-C is not needed, the first one stops the statement.
-        if tokio::signal::ctrl_c().await.is_ok() {
+        if crate::ui::interrupts::ctrl_c().await {
             interrupt.cancel();
         }
     });

@@ -92,7 +92,11 @@ pub async fn approve(args: ApproveArgs, context: &Context) -> Result<Exit> {
             (step.step.id.clone(), question(&context.ui, step, &agreed))
         }
     };
-    match context.ui.confirm(&name, &facts, args.confirm.as_deref())? {
+    match context
+        .ui
+        .confirm(&name, &facts, args.confirm.as_deref())
+        .await?
+    {
         Answer::Declined => {
             context.ui.status("not approved; everything stays as it is");
             return Ok(Exit::AwaitingApproval);

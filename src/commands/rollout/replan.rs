@@ -103,7 +103,8 @@ pub async fn run(args: ReplanArgs, context: &Context) -> Result<Exit> {
     }
     match context
         .ui
-        .confirm(row.run.as_str(), "", args.confirm.as_deref())?
+        .confirm(row.run.as_str(), "", args.confirm.as_deref())
+        .await?
     {
         Answer::Declined => {
             let kept = "not accepted; the run follows the plan that it has";

@@ -71,7 +71,8 @@ pub async fn run(args: ResolveArgs, context: &Context) -> Result<Exit> {
     let facts = facts(&context.ui, &describe::step(&planned.step.kind), args.done);
     match context
         .ui
-        .confirm(&args.step, &facts, args.confirm.as_deref())?
+        .confirm(&args.step, &facts, args.confirm.as_deref())
+        .await?
     {
         Answer::Declined => {
             context

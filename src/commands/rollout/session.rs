@@ -162,7 +162,7 @@ async fn interrupted() -> Option<()> {
     let mut terminate = signal(SignalKind::terminate()).ok()?;
     let mut hangup = signal(SignalKind::hangup()).ok()?;
     tokio::select! {
-        done = tokio::signal::ctrl_c() => done.ok(),
+        done = crate::ui::interrupts::ctrl_c() => done.then_some(()),
         done = terminate.recv() => done,
         done = hangup.recv() => done,
     }
@@ -170,7 +170,7 @@ async fn interrupted() -> Option<()> {
 
 #[cfg(not(unix))]
 async fn interrupted() -> Option<()> {
-    tokio::signal::ctrl_c().await.ok()
+    crate::ui::interrupts::ctrl_c().await.then_some(())
 }
 
 /// Drives to an ending and says it: where it stands, the head, how to go on.

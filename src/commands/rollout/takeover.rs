@@ -70,7 +70,8 @@ pub async fn run(args: TakeoverArgs, context: &Context) -> Result<Exit> {
     let world = Arc::new(Live::new(context)?);
     match context
         .ui
-        .confirm(row.run.as_str(), "", args.confirm.as_deref())?
+        .confirm(row.run.as_str(), "", args.confirm.as_deref())
+        .await?
     {
         Answer::Declined => {
             context.ui.status("not taken over; nothing was changed");

@@ -119,6 +119,8 @@ pub async fn run(args: PartitionsArgs, context: &Context) -> Result<Exit> {
     let decisions = args.keep_decisions.or(configured.decisions);
     let events = args.keep_events.or(configured.events);
     let (database, environment) = context.database()?;
+    let name = environment.map_or(database.name(), |environment| &environment.name);
+    context.ui.refuse_other(name, args.confirm.as_deref())?;
     database.check().await?;
     let (all, old) = months::months(&database, decisions).await?;
     let mut report = PartitionsReport {
@@ -135,10 +137,6 @@ pub async fn run(args: PartitionsArgs, context: &Context) -> Result<Exit> {
     // Making months harms nobody, and comes first: it must not wait for an answer.
     report.kept.made = months::make_ahead(&database, args.ahead).await?;
     if decisions.is_some() || events.is_some() {
-        let name = match environment {
-            Some(environment) => environment.name.clone(),
-            None => database.name().to_owned(),
-        };
         let mut facts = format!("To be removed for good at {database}:\n");
         for month in &report.old {
             facts += &format!("  the decisions of {}\n", named(month));
@@ -148,7 +146,15 @@ pub async fn run(args: PartitionsArgs, context: &Context) -> Result<Exit> {
                 facts += &format!("  {what} older than {} days\n", kept.as_secs() / 86_400);
             }
         }
-        match context.ui.confirm(&name, &facts, args.confirm.as_deref())? {
+        let answer = context
+            .ui
+            .confirm(name, &facts, args.confirm.as_deref())
+            .await;
+        match answer.map_err(|p| match p.exit() == Exit::Interrupted {
+            // Months may have been made.
+            true => Problem::new(p.exit(), "", "interrupted; nothing was removed"),
+            false => p,
+        })? {
             Answer::Confirmed(_) => {}
             Answer::Declined => {
                 return Err(Problem::new(Exit::Unconfirmed, "", "nothing was removed"));
@@ -176,7 +182,7 @@ async fn remove(
     let stop = CancellationToken::new();
     let interrupt = stop.clone();
     let listening = tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
+        if crate::ui::interrupts::ctrl_c().await {
             interrupt.cancel();
         }
     });

@@ -106,7 +106,7 @@ pub async fn run(args: PurgeArgs, context: &Context) -> Result<Exit> {
     let stop = CancellationToken::new();
     let interrupt = stop.clone();
     let listening = tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
+        if crate::ui::interrupts::ctrl_c().await {
             interrupt.cancel();
         }
     });

@@ -88,6 +88,9 @@ enum Outcome {
 pub async fn run(args: SetArgs, context: &Context) -> Result<Exit> {
     let toggles = parse(&args.toggles)?;
     let env = context.settings.environment(None)?;
+    context
+        .ui
+        .refuse_other(&env.name, args.confirm.as_deref())?;
     let chosen = env.select(&args.on)?;
     let all = outlook(&Fleet::new(env, &chosen)?, &toggles).await?;
     let (changing, same): (Vec<_>, Vec<_>) = all.into_iter().partition(Outlook::changes);
@@ -108,7 +111,8 @@ pub async fn run(args: SetArgs, context: &Context) -> Result<Exit> {
     let facts = facts(env, &targets, &changing, &args);
     match context
         .ui
-        .confirm(&env.name, &facts, args.confirm.as_deref())?
+        .confirm(&env.name, &facts, args.confirm.as_deref())
+        .await?
     {
         Answer::Confirmed(_) => {}
         Answer::Declined => {

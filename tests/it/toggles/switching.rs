@@ -218,6 +218,22 @@ fn a_command_line_that_makes_no_sense_is_a_usage_error() {
     );
 }
 
+#[test]
+fn a_wrong_name_is_refused_even_where_nothing_is_to_be_done() {
+    let fleet = Fleet::local(&["auth-1"]);
+    let args = ["toggles", "set", "SECURITY_RUNTIME_MODE=memory"];
+    let wrong = fleet.run(&[&args[..], &["--confirm", "staging"]].concat());
+    assert_eq!(wrong.code, 16, "{}", wrong.stderr);
+    assert!(
+        wrong.stderr.contains("--confirm says `staging`"),
+        "{}",
+        wrong.stderr
+    );
+    let right = fleet.run(&[&args[..], &["--confirm", "production"]].concat());
+    assert_eq!(right.code, 0, "{}", right.stderr);
+    assert!(right.stdout.contains("already so"), "{}", right.stdout);
+}
+
 // ---- restarts ----
 
 fn target(url: &str, command: &[&str]) -> Target {

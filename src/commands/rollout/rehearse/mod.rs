@@ -79,7 +79,11 @@ pub async fn run(args: RehearseArgs, context: &Context) -> Result<Exit> {
     if !args.back {
         nothing_in_the_way(&env, context).await?;
         let facts = show::facts(&plan, &env, &context.ui);
-        match context.ui.confirm(&env, &facts, args.confirm.as_deref())? {
+        match context
+            .ui
+            .confirm(&env, &facts, args.confirm.as_deref())
+            .await?
+        {
             Answer::Declined => {
                 context.ui.status("not rehearsed; nothing was changed");
                 return Ok(Exit::Unconfirmed);
