@@ -1,11 +1,13 @@
 //! Taking keys that were made elsewhere into the database.
 
 use serde::Serialize;
+use serde_json::json;
 use sqlx::PgConnection;
 
+use super::events::{Event, record};
 use super::kek::Row;
 use super::store::{insert, insert_sealed, lock_key, next_version};
-use super::{Algorithm, Kek, KeyState, Material, SigningKey, VerifyingKey};
+use super::{Algorithm, By, Kek, KeyState, Material, SigningKey, VerifyingKey};
 use crate::error::{Exit, Problem, Result};
 use crate::pg::{self, Database, problem};
 
@@ -31,13 +33,14 @@ enum Half<'k> {
 /// `kek`, which becomes current only when somebody promotes it; one without as `retiring`, which
 /// verifies and never signs. Without `kek` all of them arrive without their private half.
 ///
-/// One transaction: all or none. A kid that is there already, under whatever name and in whatever
+/// One transaction, with what it did in `security.events`: all or none. A kid that is there already, under whatever name and in whatever
 /// state, is refused with the place where it is.
 pub async fn import(
     db: &Database,
     key_id: &str,
     keys: Vec<Material>,
     kek: Option<&Kek>,
+    by: &By,
 ) -> Result<Vec<Imported>> {
     let doing = format!("importing into the key {key_id}");
     let fail = |e: &sqlx::Error| problem(&doing, e);
@@ -69,8 +72,16 @@ pub async fn import(
             Half::Both(_, kek) => (KeyState::Standby, Some(kek.id().to_owned())),
             Half::Public(_) => (KeyState::Retiring, None),
         };
+        let version = added?;
+        let event = Event {
+            kind: &format!("key.{state}"),
+            subject_id: key_id,
+            kid: Some(public.kid()),
+            detail: json!({ "version": version, "from": null, "to": state, "how": "imported", "kek_id": kek_id }),
+        };
+        record(&mut tx, by, event).await?;
         imported.push(Imported {
-            version: added?,
+            version,
             kid: public.kid().to_owned(),
             algorithm: public.algorithm(),
             state,

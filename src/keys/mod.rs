@@ -21,6 +21,7 @@ mod verify;
 use std::fmt;
 use std::str::FromStr;
 
+pub use events::By;
 pub use import::{Imported, import};
 pub use kek::{Kek, Sealed, new_kek_file};
 pub use material::{MAX_FILE_BYTES, Material, OtherKid, read_keys};

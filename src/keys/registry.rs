@@ -8,9 +8,11 @@
 use jiff::Timestamp;
 use jiff_sqlx::Timestamp as SqlTime;
 use serde::Serialize;
+use serde_json::json;
 use sqlx::{PgConnection, Row as _};
 
-use super::Kek;
+use super::events::{Event, record};
+use super::{By, Kek};
 use crate::error::{Exit, Problem, Result};
 use crate::pg::{self, Database, problem};
 
@@ -137,7 +139,7 @@ pub async fn keks(db: &Database) -> Result<Vec<KekEntry>> {
 
 /// Marks a key-encryption key as dropped: nothing is ever sealed with it again. One that still
 /// seals a version is refused; the database refuses it too, whoever asks.
-pub async fn drop_kek(db: &Database, kek_id: &str) -> Result<Dropped> {
+pub async fn drop_kek(db: &Database, kek_id: &str, by: &By) -> Result<Dropped> {
     let doing = format!("dropping the key-encryption key {}", kek_id.escape_debug());
     let fail = |e: &sqlx::Error| problem(&doing, e);
     let mut tx = db.begin().await.map_err(|e| fail(&e))?;
@@ -171,6 +173,13 @@ pub async fn drop_kek(db: &Database, kek_id: &str) -> Result<Dropped> {
             .execute(&mut *tx)
             .await
             .map_err(|e| fail(&e))?;
+            let event = Event {
+                kind: "kek.dropped",
+                subject_id: kek_id,
+                kid: None,
+                detail: json!({}),
+            };
+            record(&mut tx, by, event).await?;
             Dropped::Now
         }
     };

@@ -1,13 +1,15 @@
 //! Moving every sealed private half from one key-encryption key to another.
 
 use serde::Serialize;
+use serde_json::json;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
+use super::events::{Event, record};
 use super::kek::Row;
 use super::registry::{named, register};
 use super::store::{KeyVersion, StoredVersion, version_of};
-use super::{Kek, Sealed, SigningKey};
+use super::{By, Kek, Sealed, SigningKey};
 use crate::error::{Exit, Problem, Result};
 use crate::pg::{self, Database, problem};
 
@@ -45,7 +47,7 @@ pub struct Moved {
 /// keys are locked, so that a rotation waits; each row is written only if it still is what was
 /// read; before the commit each row is read back and opened. If it is interrupted, nothing has
 /// happened, and the next call does it all; after a success it does nothing.
-pub async fn rewrap(db: &Database, old: &[Kek], new: &Kek) -> Result<Rewrapped> {
+pub async fn rewrap(db: &Database, old: &[Kek], new: &Kek, by: &By) -> Result<Rewrapped> {
     let fail = |e: &sqlx::Error| problem(DOING, e);
     let mut tx = db.begin().await.map_err(|e| fail(&e))?;
     pg::query("SELECT key_id FROM security.signing_keys ORDER BY key_id FOR UPDATE")
@@ -67,6 +69,13 @@ pub async fn rewrap(db: &Database, old: &[Kek], new: &Kek) -> Result<Rewrapped> 
         let pair = opened(version, sealed, kek)?;
         let anew = new.seal(row_of(version), pair.pkcs8())?;
         replace(&mut tx, version, sealed, &anew).await?;
+        let event = Event {
+            kind: "key.rewrapped",
+            subject_id: &version.key_id,
+            kid: Some(&version.kid),
+            detail: json!({ "version": version.version, "from": sealed.kek_id, "to": new.id() }),
+        };
+        record(&mut tx, by, event).await?;
         moved.push(Moved {
             key_id: version.key_id.clone(),
             version: version.version,

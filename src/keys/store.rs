@@ -6,13 +6,14 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use jiff_sqlx::Timestamp as SqlTime;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
+use super::events::{Event, record};
 use super::kek::Row;
 use super::registry::register;
-use super::{Algorithm, Kek, Sealed, SigningKey, VerifyingKey};
+use super::{Algorithm, By, Kek, Sealed, SigningKey, VerifyingKey};
 use crate::contract::PublicKey;
 use crate::error::{Exit, Problem, Result};
 use crate::pg::{self, Database, problem};
@@ -159,8 +160,8 @@ pub enum Seeded {
 }
 
 /// Makes sure that `key_id` has a current version, sealed with `kek`, and records `local` (the
-/// public keys of the memory mode) beside it. One transaction; seeding twice changes nothing,
-/// and two at once seed once. Returns how many of `local` were new.
+/// public keys of the memory mode) beside it. One transaction, with what it did in `security.events`; seeding twice changes
+/// nothing, and two at once seed once. Returns how many of `local` were new.
 ///
 /// An existing current version that `kek` does not open is an error: the service would not
 /// start with it.
@@ -170,6 +171,7 @@ pub async fn seed(
     algorithm: Algorithm,
     kek: &Kek,
     local: &[PublicKey],
+    by: &By,
 ) -> Result<(Seeded, u64)> {
     let doing = format!("seeding the key {key_id}");
     let fail = |e: &sqlx::Error| problem(&doing, e);
@@ -190,16 +192,40 @@ pub async fn seed(
             }
         }
         None => {
-            let version = insert_sealed(&mut tx, key_id, &pair, KeyState::Current, kek).await?;
+            let to = KeyState::Current;
+            let version = insert_sealed(&mut tx, key_id, &pair, to, kek).await?;
+            let kid = pair.public().kid();
+            let event = Event {
+                kind: "key.current",
+                subject_id: key_id,
+                kid: Some(kid),
+                detail: json!({ "version": version, "from": null, "to": to, "how": "seeded", "kek_id": kek.id() }),
+            };
+            record(&mut tx, by, event).await?;
             Seeded::Created {
                 version,
-                kid: pair.public().kid().to_owned(),
+                kid: kid.to_owned(),
             }
         }
     };
     let added = record_public(&mut tx, key_id, local).await?;
+    for public in &added {
+        let Recorded {
+            version,
+            from,
+            to,
+            kid,
+        } = public;
+        let event = Event {
+            kind: &format!("key.{to}"),
+            subject_id: key_id,
+            kid: Some(kid),
+            detail: json!({ "version": version, "from": from, "to": to, "how": "trusted" }),
+        };
+        record(&mut tx, by, event).await?;
+    }
     tx.commit().await.map_err(|e| fail(&e))?;
-    Ok((seeded, added))
+    Ok((seeded, added.len() as u64))
 }
 
 /// Records public keys that must be trusted as `retiring` versions of `key_id` without a private
@@ -218,7 +244,7 @@ pub async fn import_public(db: &Database, key_id: &str, keys: &[PublicKey]) -> R
         .map_err(|e| fail(&e))?;
     let added = record_public(&mut tx, key_id, keys).await?;
     tx.commit().await.map_err(|e| fail(&e))?;
-    Ok(added)
+    Ok(added.len() as u64)
 }
 
 /// The versions of one key, or of all, newest first; no key material.
@@ -345,51 +371,78 @@ pub(super) async fn insert(
     .map(|_| ())
 }
 
-async fn record_public(tx: &mut PgConnection, key_id: &str, keys: &[PublicKey]) -> Result<u64> {
+/// A public key that was added, or revoked.
+struct Recorded {
+    version: i32,
+    kid: String,
+    from: Option<KeyState>,
+    to: KeyState,
+}
+
+async fn record_public(
+    tx: &mut PgConnection,
+    key_id: &str,
+    keys: &[PublicKey],
+) -> Result<Vec<Recorded>> {
     let fail = |e: &sqlx::Error| problem(format!("recording public keys of {key_id}"), e);
-    let mut changed = 0;
+    let mut changed = Vec::new();
     for key in keys {
         let public = VerifyingKey::from_contract(key)?;
-        let known: Option<String> =
-            pg::query_scalar("SELECT state FROM security.signing_key_versions WHERE kid = $1")
+        let known: Option<(i32, String)> =
+            pg::query_as("SELECT version, state FROM security.signing_key_versions WHERE kid = $1")
                 .bind(public.kid())
                 .fetch_optional(&mut *tx)
                 .await
                 .map_err(|e| fail(&e))?;
-        match (known.as_deref(), key.revoked) {
-            (None, revoked) => {
+        let to = match key.revoked {
+            true => KeyState::Revoked,
+            false => KeyState::Retiring,
+        };
+        let (version, from) = match known {
+            None => {
                 let row = Row {
                     key_id,
                     version: next_version(tx, key_id).await.map_err(|e| fail(&e))?,
                     algorithm: public.algorithm(),
                     kid: public.kid(),
                 };
-                let state = match revoked {
-                    true => KeyState::Revoked,
-                    false => KeyState::Retiring,
-                };
-                insert(tx, row, &public, state, None)
+                insert(tx, row, &public, to, None)
                     .await
                     .map_err(|e| fail(&e))?;
-                changed += 1;
+                (row.version, None)
             }
-            (Some("revoked"), _) | (Some(_), false) => {}
-            (Some(_), true) => {
-                pg::query(
-                    "UPDATE security.signing_key_versions \
-                        SET state = 'revoked', \
-                            valid_until = GREATEST(valid_from, clock_timestamp()) \
-                      WHERE kid = $1",
-                )
-                .bind(public.kid())
-                .execute(&mut *tx)
-                .await
-                .map_err(|e| fail(&e))?;
-                changed += 1;
+            Some((version, state)) => {
+                let from: KeyState = state
+                    .parse()
+                    .map_err(|e| Problem::new(Exit::Failed, "reading a signing key", e))?;
+                if from == KeyState::Revoked || to != KeyState::Revoked {
+                    continue;
+                }
+                revoke_known(tx, public.kid()).await.map_err(|e| fail(&e))?;
+                (version, Some(from))
             }
-        }
+        };
+        changed.push(Recorded {
+            version,
+            kid: public.kid().to_owned(),
+            from,
+            to,
+        });
     }
     Ok(changed)
+}
+
+async fn revoke_known(tx: &mut PgConnection, kid: &str) -> Result<(), sqlx::Error> {
+    pg::query(
+        "UPDATE security.signing_key_versions \
+            SET state = 'revoked', \
+                valid_until = GREATEST(valid_from, clock_timestamp()) \
+          WHERE kid = $1",
+    )
+    .bind(kid)
+    .execute(tx)
+    .await
+    .map(|_| ())
 }
 
 pub(super) async fn load_on(

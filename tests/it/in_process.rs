@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use dbctl::demo::service::{Running, Service, ServiceConfig, SharedFiles, init};
-use dbctl::keys::{self, Algorithm, Kek};
+use dbctl::keys::{self, Algorithm, By, Kek};
 use dbctl::pg::Database;
 use dbctl::pg::embedded::Embedded;
 use dbctl::runtime::toggles::Modes;
@@ -53,9 +53,16 @@ async fn four_services_share_one_connection_and_switch_both_ways() {
     let kek_file = dir.path().join("kek");
     keys::new_kek_file(&kek_file).expect("a key");
     let kek = Kek::from_file(&kek_file).expect("a key");
-    keys::seed(&db, "access-tokens", Algorithm::EdDsa, &kek, &[])
-        .await
-        .expect("seeded");
+    keys::seed(
+        &db,
+        "access-tokens",
+        Algorithm::EdDsa,
+        &kek,
+        &[],
+        &By::new("a test", None),
+    )
+    .await
+    .expect("seeded");
     let configs = NAMES.map(|name| {
         init(
             &dir.path().join(name),

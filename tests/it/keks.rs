@@ -21,6 +21,10 @@ struct Keks {
 /// Everything that is sealed, and the register.
 const SEALED: &str = "SELECT key_id, version, kek_id, sealing_nonce, sealed_private_key \
                       FROM security.signing_key_versions ORDER BY 1, 2";
+/// What was recorded about keys, in order.
+const EVENTS: &str = "SELECT kind, subject_id, coalesce(detail->>'version', '-'), \
+                             coalesce(detail->>'how', '-') \
+                        FROM security.events ORDER BY created_at";
 const REGISTER: &str = "SELECT kek_id, retired_at IS NULL FROM security.key_encryption_keys \
                         ORDER BY created_at";
 
@@ -100,6 +104,10 @@ fn a_rewrap_moves_everything_and_the_old_key_can_go() {
     let kids =
         "SELECT key_id, version, kid, state FROM security.signing_key_versions ORDER BY 1, 2";
     let before = keks.db.psql(kids);
+    let events = "key.current|access-tokens|1|seeded\n\
+                  key.current|b|1|seeded\n\
+                  key.standby|access-tokens|2|imported";
+    assert_eq!(keks.db.psql(EVENTS), events);
     let in_use = keks.run(&["kek", "drop", &old]);
     assert_eq!(in_use.code, 3);
     let why = "it still seals versions 1-2 of access-tokens; version 1 of b";
@@ -145,9 +153,21 @@ fn a_rewrap_moves_everything_and_the_old_key_can_go() {
         "{}",
         list.stdout
     );
+    // Each is recorded once, with who did it; what changed nothing is not.
+    let moved = "key.rewrapped|access-tokens|1|-\nkey.rewrapped|access-tokens|2|-\n\
+                 key.rewrapped|b|1|-";
+    let all = format!("{events}\n{moved}\nkek.dropped|{old}|-|-");
+    assert_eq!(keks.db.psql(EVENTS), all);
+    let complete = "SELECT count(*) FROM security.events WHERE detail->>'who' LIKE '%@%' \
+                    AND detail->>'role' = 'postgres' AND (kid LIKE '___%' OR kind = 'kek.dropped')";
+    assert_eq!(keks.db.psql(complete), "7");
+    let of_rewrap = "SELECT DISTINCT detail->>'from', detail->>'to' FROM security.events \
+                      WHERE kind = 'key.rewrapped'";
+    assert_eq!(keks.db.psql(of_rewrap), format!("{old}|{new}"));
     // Nothing is sealed with it again.
     let seen = keks.run(&["seed", "--kek-file", "old", "--key-id", "c"]);
     assert_eq!(seen.code, 3, "{}", seen.stderr);
+    assert_eq!(keks.db.psql(EVENTS), all);
     assert!(seen.stderr.contains("it was dropped at"), "{}", seen.stderr);
     let unknown = keks.run(&["kek", "drop", "kek-0000000000000000"]);
     assert_eq!(unknown.code, 3, "{}", unknown.stderr);

@@ -158,6 +158,7 @@ fn a_rotation_goes_step_by_step_and_says_what_comes_next_and_when() {
     assert_eq!(
         scene.events(),
         [
+            "key.current 1",
             "key.standby 2",
             "key.published 2",
             "key.retiring 1",

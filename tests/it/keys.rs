@@ -386,6 +386,9 @@ fn the_exported_key_set_holds_what_verifies_and_nothing_private() {
         "{}",
         again.stdout
     );
+    let events = "SELECT kind, kid FROM security.events WHERE detail->>'how' = 'trusted'";
+    let recorded = format!("key.retiring|{}", local.public().kid());
+    assert_eq!(db.psql(events), recorded);
 
     let export = ["keys", "export", "--jwks", "--database-url", &db.url];
     let shown = run(dir, &export);

@@ -247,7 +247,7 @@ fn decisions_and_events_of_a_request_are_in_postgres_after_a_graceful_stop() {
         .psql("SELECT kind FROM security.events ORDER BY created_at");
     assert_eq!(
         events,
-        "service.started\ntoken.issued\ntoken.revoked\nnonce.reserved"
+        "key.current\nservice.started\ntoken.issued\ntoken.revoked\nnonce.reserved"
     );
 }
 

@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 use super::{database, kek_of};
 use crate::commands::Context;
 use crate::error::{Doing as _, Exit, Problem, Result};
-use crate::keys::{self, Imported, Kek, KeyState, Material, OtherKid};
+use crate::keys::{self, By, Imported, Kek, KeyState, Material, OtherKid};
+use crate::rollout::person::Person;
 use crate::ui::{Report, Screen, Ui, table};
 
 #[derive(Debug, Args)]
@@ -98,7 +99,8 @@ pub async fn run(args: ImportArgs, context: &Context) -> Result<Exit> {
         true => Some(kek_of(from_flag, env).await?),
         false => None,
     };
-    let imported = keys::import(&db, &key_id, material, kek.as_ref()).await?;
+    let by = By::new(Person::of_system(), None);
+    let imported = keys::import(&db, &key_id, material, kek.as_ref(), &by).await?;
     context.ui.report(&ImportReport { key_id, imported })?;
     Ok(Exit::Ok)
 }

@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::database;
 use crate::commands::Context;
 use crate::error::{Exit, Result};
-use crate::keys::{self, Dropped, KekEntry};
+use crate::keys::{self, By, Dropped, KekEntry};
+use crate::rollout::person::Person;
 use crate::ui::{Report, Screen, in_column, table};
 
 #[derive(Debug, Args)]
@@ -50,7 +51,8 @@ pub async fn run(args: KekArgs, context: &Context) -> Result<Exit> {
             context.ui.report(&List { keks })?;
         }
         Command::Drop(DropArgs { kek_id }) => {
-            let outcome = keys::drop_kek(&db, &kek_id).await?;
+            let by = By::new(Person::of_system(), None);
+            let outcome = keys::drop_kek(&db, &kek_id, &by).await?;
             context.ui.report(&Drop { kek_id, outcome })?;
         }
     }

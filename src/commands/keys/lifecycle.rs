@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::{database, kek_of};
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
-use crate::keys::lifecycle::{self, By, Done, Harm, Life, Look, Named, Transition, Waiting, Waits};
-use crate::keys::{Kek, KeyState};
+use crate::keys::lifecycle::{self, Done, Harm, Life, Look, Named, Transition, Waiting, Waits};
+use crate::keys::{By, Kek, KeyState};
 use crate::pg::Database;
 use crate::rollout::person::Person;
 use crate::runtime::resolver::MAX_AGE;
@@ -75,11 +75,7 @@ impl Scene {
             db,
             key_id,
             waits: waits(settings),
-            by: By {
-                who: Person::of_system().to_string(),
-                request_id: uuid::Uuid::now_v7().to_string(),
-                reason,
-            },
+            by: By::new(Person::of_system(), reason),
             confirm: args.confirm,
             env: env.cloned(),
             from_flag,

@@ -6,7 +6,8 @@ use clap::Args;
 use super::database;
 use crate::commands::Context;
 use crate::error::{Exit, Result};
-use crate::keys::{self, Kek, Rewrapped};
+use crate::keys::{self, By, Kek, Rewrapped};
+use crate::rollout::person::Person;
 use crate::settings::Environment;
 use crate::ui::{Answer, Report, Screen};
 
@@ -135,7 +136,8 @@ pub async fn run(args: RewrapArgs, context: &Context) -> Result<Exit> {
             }
         }
     }
-    let rewrapped = keys::rewrap(&db, &old, &new).await?;
+    let by = By::new(Person::of_system(), None);
+    let rewrapped = keys::rewrap(&db, &old, &new, &by).await?;
     context.ui.report(&rewrapped)?;
     Ok(Exit::Ok)
 }

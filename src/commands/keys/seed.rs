@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::{database, kek_of};
 use crate::commands::Context;
 use crate::error::{Exit, Result};
-use crate::keys::{self, Algorithm, Kek, Seeded};
+use crate::keys::{self, Algorithm, By, Kek, Seeded};
+use crate::rollout::person::Person;
 use crate::ui::{Report, Screen};
 
 #[derive(Debug, Args)]
@@ -77,7 +78,8 @@ pub async fn run(args: SeedArgs, context: &Context) -> Result<Exit> {
     let from_flag = args.kek_file.as_deref().map(Kek::from_file).transpose()?;
     let (env, db) = database(context).await?;
     let kek = kek_of(from_flag, env).await?;
-    let (seeded, added) = keys::seed(&db, &key_id, algorithm, &kek, &trusted).await?;
+    let by = By::new(Person::of_system(), None);
+    let (seeded, added) = keys::seed(&db, &key_id, algorithm, &kek, &trusted, &by).await?;
     context.ui.report(&SeedReport {
         key_id,
         seeded,

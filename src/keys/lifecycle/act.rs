@@ -16,17 +16,8 @@ use super::{
 };
 use crate::error::{Exit, Problem, Result};
 use crate::keys::store::{insert_sealed, load_on};
-use crate::keys::{Algorithm, Kek, SigningKey, events};
+use crate::keys::{Algorithm, By, Kek, SigningKey, events};
 use crate::pg::{self, Database, problem};
-
-/// Who does it, for `security.events`.
-#[derive(Debug, Clone)]
-pub struct By {
-    /// Such as `kim@bastion`.
-    pub who: String,
-    pub request_id: String,
-    pub reason: Option<String>,
-}
 
 /// What every step needs to know.
 #[derive(Debug, Clone, Copy)]
@@ -469,25 +460,16 @@ async fn record(
     kid: &str,
     mut detail: serde_json::Value,
 ) -> Result<()> {
-    let by = order.by;
-    detail["who"] = json!(by.who);
-    if let Some(reason) = &by.reason {
-        detail["reason"] = json!(reason);
-    }
     if order.emergency {
         detail["emergency"] = json!(true);
     }
-    events::record(
-        tx,
-        &events::Event {
-            request_id: &by.request_id,
-            kind,
-            subject_id: order.key_id,
-            kid: Some(kid),
-            detail,
-        },
-    )
-    .await
+    let event = events::Event {
+        kind,
+        subject_id: order.key_id,
+        kid: Some(kid),
+        detail,
+    };
+    events::record(tx, order.by, event).await
 }
 
 async fn commit(tx: Transaction<'static, Postgres>, doing: &str) -> Result<()> {

@@ -26,9 +26,7 @@ use serde::Serialize;
 use super::KeyState;
 use crate::error::{Exit, Problem};
 
-pub use act::{
-    By, Done, Order, Stepped, Transition, promote, retire, revoke, rotate, stopped_signing,
-};
+pub use act::{Done, Order, Stepped, Transition, promote, retire, revoke, rotate, stopped_signing};
 pub use decide::{
     Harm, Next, Pace, Promotion, Refusal, Retirement, Revocation, next, promotion, retirement,
     revocation,

@@ -34,10 +34,11 @@ use crate::check::logs::LogExcerpt;
 use crate::commands::Context;
 use crate::contract::{KitSeal, Snapshot};
 use crate::error::{Exit, Problem, Result};
-use crate::keys::Kek;
+use crate::keys::{By, Kek};
 use crate::pg::Database;
 use crate::rollout::journal::RunId;
 use crate::rollout::machine::{Found, Outcome, Part};
+use crate::rollout::person::Person;
 use crate::rollout::ports::{Done, Job, Look, Looked, World};
 use crate::runbook::model::StepKind;
 use crate::runbook::plan::{Plan, TargetRef};
@@ -204,8 +205,9 @@ impl Live {
         let database = self.database(env)?;
         let keys = &self.settings.config.keys;
         let kek = Kek::of_environment(env).await?;
+        let by = By::new(Person::of_system(), Some("a step of a rollout".into()));
         let (seeded, recorded) =
-            crate::keys::seed(&database, &keys.key_id, keys.algorithm, &kek, &[]).await?;
+            crate::keys::seed(&database, &keys.key_id, keys.algorithm, &kek, &[], &by).await?;
         Ok(succeeded(
             json!({ "key_id": keys.key_id, "seeded": seeded, "recorded": recorded }),
         ))
