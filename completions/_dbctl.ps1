@@ -1228,6 +1228,7 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
             break
         }
         'dbctl;incident;explain' {
+            [CompletionResult]::new('--id-key-file', '--id-key-file', [CompletionResultType]::ParameterName, 'File with the key that the service hides ids with (its SERVICE_DECISION_ID_KEY_FILE): what is hidden is looked for among all revocations')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
             [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)')

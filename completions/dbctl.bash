@@ -806,12 +806,16 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__incident__subcmd__explain)
-            opts="-v -h --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            opts="-v -h --id-key-file --config --env --database-url --password-file --format --no-input --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --id-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -1061,6 +1061,7 @@ never\t''"
 complete -c dbctl -n "__fish_dbctl_using_subcommand incident; and __fish_seen_subcommand_from export" -l no-input -d 'Never prompt; what would need an answer is an error that names the flag'
 complete -c dbctl -n "__fish_dbctl_using_subcommand incident; and __fish_seen_subcommand_from export" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand incident; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbctl -n "__fish_dbctl_using_subcommand incident; and __fish_seen_subcommand_from explain" -l id-key-file -d 'File with the key that the service hides ids with (its SERVICE_DECISION_ID_KEY_FILE): what is hidden is looked for among all revocations' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand incident; and __fish_seen_subcommand_from explain" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand incident; and __fish_seen_subcommand_from explain" -l env -d 'Environment of the settings file, such as staging or production' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand incident; and __fish_seen_subcommand_from explain" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r

@@ -31,7 +31,7 @@
 //! | [`toggle`] | reading and setting toggles on targets | `runtime`, `carry` |
 //! | [`runbook`] | Markdown → runbook with source positions → plan | the toggles of `runtime` |
 //! | [`rollout`] | `machine` (pure), `engine`, `journal`, `lease` | `runbook`, the verdicts of `check`, `pg` |
-//! | [`incident`] | what is to be kept of an incident, in one archive; why one request was decided as it was | the logs and results of `check`, the journal of `rollout`, `pg` |
+//! | [`incident`] | what is to be kept of an incident, in one archive; why one request was decided as it was | the logs and results of `check`, the journal of `rollout`, the hidden ids of `runtime`, `pg` |
 //! | [`hooks`] | telling others what happens in a run: commands, signed requests | `pg`, `programs` |
 //! | [`programs`] | other people's programs, ended with all that they started | none |
 //! | [`pg`] | connecting, scratch databases, identifiers, error classes | none |

@@ -1,15 +1,19 @@
 //! Why a request was allowed or denied: from the request to the decision, the key version, the
 //! revocation and the event that they came from.
 
+mod follow;
+
 use jiff::Timestamp;
 use jiff_sqlx::Timestamp as SqlTime;
 use serde::Serialize;
 use serde_json::Value;
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
 use crate::check::queries;
 use crate::error::Result;
 use crate::pg::{self, Database, problem};
+use crate::runtime::decisions::IdKey;
 
 const WITHIN: std::time::Duration = std::time::Duration::from_secs(30);
 
@@ -59,12 +63,16 @@ pub struct Key {
 /// A token or a session.
 #[derive(Debug, Clone, Serialize)]
 pub struct Thing {
+    /// As the decision has it: a keyed hash where the service hides ids.
     pub id: String,
     /// When it was issued, by the event of its issue.
     pub issued: Option<Happened>,
     pub revoked: Option<Revoked>,
     /// The event of its revocation.
     pub revoked_by_event: Option<Happened>,
+    /// Why its revocation could not be looked for, where the id is hidden.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_followed: Option<String>,
 }
 
 /// A row of `security.revoked_tokens` or `revoked_sessions`.
@@ -100,22 +108,26 @@ impl Explanation {
     }
 }
 
-/// Reads all of it in one read-only transaction.
+/// Reads all of it in one read-only transaction. With `key` hidden ids are followed too.
 ///
 /// # Errors
 /// Unreachable, or a privilege that is missing (`security_auditor` has all that it takes).
-pub async fn explain(database: &Database, request_id: &str) -> Result<Explanation> {
+pub async fn explain(
+    database: &Database,
+    request_id: &str,
+    key: Option<&IdKey>,
+) -> Result<Explanation> {
     let doing = format!("looking for the request in {database}");
     let read = async {
         let mut tx = queries::begin(database, WITHIN).await?;
         let mut decisions = decisions(&mut tx, request_id).await?;
+        follow::follow(&mut tx, &mut decisions, key).await?;
         for decision in &mut decisions {
-            complete(&mut tx, decision).await?;
             let (why, odd) = super::words::why(decision);
             decision.why = why;
             decision.odd = odd;
         }
-        let events = events(&mut tx, "request_id = $1", request_id, "").await?;
+        let events = of_request(&mut tx, request_id).await?;
         tx.commit().await?;
         Ok::<_, sqlx::Error>((decisions, events))
     };
@@ -146,6 +158,7 @@ async fn decisions(tx: &mut PgConnection, request_id: &str) -> sqlx::Result<Vec<
             issued: None,
             revoked: None,
             revoked_by_event: None,
+            not_followed: None,
         })
     };
     rows.iter()
@@ -184,82 +197,25 @@ async fn decisions(tx: &mut PgConnection, request_id: &str) -> sqlx::Result<Vec<
         .collect()
 }
 
-/// Where the token and the session came from, and what became of them.
-async fn complete(tx: &mut PgConnection, decision: &mut Decision) -> sqlx::Result<()> {
-    if let Some(token) = &mut decision.token {
-        token.issued = event_of(tx, &token.id, "token.issued").await?;
-        token.revoked_by_event = event_of(tx, &token.id, "token.revoked").await?;
-        token.revoked = revoked(
-            tx,
-            "SELECT revoked_at, least(expires_at, timestamptz '9999-01-01 00:00Z') AS expires_at, reason, revoked_by, request_id \
-               FROM security.revoked_tokens WHERE token_id = $1",
-            &token.id,
-        )
-        .await?;
-    }
-    if let Some(session) = &mut decision.session {
-        session.revoked_by_event = event_of(tx, &session.id, "session.revoked").await?;
-        session.revoked = revoked(
-            tx,
-            "SELECT revoked_at, least(expires_at, timestamptz '9999-01-01 00:00Z') AS expires_at, reason, revoked_by, request_id \
-               FROM security.revoked_sessions WHERE session_id = $1",
-            &session.id,
-        )
-        .await?;
-    }
-    Ok(())
-}
-
-async fn revoked(
-    tx: &mut PgConnection,
-    sql: &'static str,
-    id: &str,
-) -> sqlx::Result<Option<Revoked>> {
-    let row = pg::query(sql).bind(id).fetch_optional(tx).await?;
-    row.map(|row| {
-        Ok(Revoked {
-            at: row.try_get::<SqlTime, _>("revoked_at")?.into(),
-            until: row.try_get::<SqlTime, _>("expires_at")?.into(),
-            reason: row.try_get("reason")?,
-            by: row.try_get("revoked_by")?,
-            request_id: row.try_get("request_id")?,
-        })
-    })
-    .transpose()
-}
-
-/// The first event of this kind about `id`.
-async fn event_of(tx: &mut PgConnection, id: &str, kind: &str) -> sqlx::Result<Option<Happened>> {
-    let mut found = events(tx, "subject_id = $1 AND kind = $2", id, kind).await?;
-    Ok((!found.is_empty()).then(|| found.swap_remove(0)))
-}
-
-async fn events(
-    tx: &mut PgConnection,
-    condition: &'static str,
-    one: &str,
-    two: &str,
-) -> sqlx::Result<Vec<Happened>> {
-    let sql = format!(
+async fn of_request(tx: &mut PgConnection, request_id: &str) -> sqlx::Result<Vec<Happened>> {
+    let rows = pg::query(
         "SELECT created_at, instance, request_id, kind, subject_id, kid, detail FROM security.events \
-          WHERE {condition} AND ($2 = '' OR kind = $2) ORDER BY created_at LIMIT 1000"
-    );
-    let rows = pg::query(sqlx::AssertSqlSafe(sql))
-        .bind(one)
-        .bind(two)
-        .fetch_all(tx)
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Happened {
-                at: row.try_get::<SqlTime, _>("created_at")?.into(),
-                instance: row.try_get("instance")?,
-                request_id: row.try_get("request_id")?,
-                kind: row.try_get("kind")?,
-                subject_id: row.try_get("subject_id")?,
-                kid: row.try_get("kid")?,
-                detail: row.try_get("detail")?,
-            })
-        })
-        .collect()
+          WHERE request_id = $1 ORDER BY created_at LIMIT 1000",
+    )
+    .bind(request_id)
+    .fetch_all(tx)
+    .await?;
+    rows.iter().map(happened).collect()
+}
+
+fn happened(row: &PgRow) -> sqlx::Result<Happened> {
+    Ok(Happened {
+        at: row.try_get::<SqlTime, _>("created_at")?.into(),
+        instance: row.try_get("instance")?,
+        request_id: row.try_get("request_id")?,
+        kind: row.try_get("kind")?,
+        subject_id: row.try_get("subject_id")?,
+        kid: row.try_get("kid")?,
+        detail: row.try_get("detail")?,
+    })
 }

@@ -57,20 +57,29 @@ fn key(d: &Decision) -> String {
 
 fn allowed(d: &Decision, odd: &mut Vec<String>) -> String {
     let things = [("token", &d.token), ("session", &d.session)];
-    let mut later = String::new();
+    let (mut later, mut unknown) = (String::new(), String::new());
     for (what, thing) in things {
-        let Some(revoked) = thing.as_ref().and_then(|t| t.revoked.as_ref()) else {
-            continue;
+        let Some(thing) = thing else { continue };
+        let (at, how) = match (&thing.revoked, &thing.revoked_by_event) {
+            (Some(revoked), _) => (revoked.at, by(revoked)),
+            (None, Some(event)) => (event.at, format!("at {}", time(event.at))),
+            (None, None) => {
+                if let Some(why) = &thing.not_followed {
+                    unknown +=
+                        &format!("; whether the {what} is revoked by now is not known: {why}");
+                }
+                continue;
+            }
         };
-        let since = d.at.duration_since(revoked.at);
+        let since = d.at.duration_since(at);
         if since > SIDE_BY_SIDE {
             odd.push(format!(
                 "the {what} was allowed {} after it had been revoked ({})",
                 long(since),
-                time(revoked.at)
+                time(at)
             ));
         } else {
-            later += &format!("; the {what} was revoked afterwards, {}", by(revoked));
+            later += &format!("; the {what} was revoked afterwards, {how}");
         }
     }
     if let Some(until) = d.key.as_ref().and_then(|k| k.valid_until)
@@ -79,13 +88,19 @@ fn allowed(d: &Decision, odd: &mut Vec<String>) -> String {
         odd.push(format!("{} verified until {} only", key(d), time(until)));
     }
     let signed = match &d.token {
-        Some(_) => format!(
-            "{} signed the token, it had not expired, and neither it nor its session was revoked",
-            key(d)
-        ),
+        Some(_) => {
+            let revoked = match unknown.is_empty() {
+                true => "neither it nor its session was revoked",
+                false => "the service found no revocation of it or its session",
+            };
+            format!(
+                "{} signed the token, it had not expired, and {revoked}",
+                key(d)
+            )
+        }
         None => "nothing spoke against it".to_owned(),
     };
-    signed + &later
+    signed + &later + &unknown
 }
 
 fn revoked(what: &str, thing: Option<&Thing>, at: Timestamp, odd: &mut Vec<String>) -> String {
@@ -107,13 +122,19 @@ fn revoked(what: &str, thing: Option<&Thing>, at: Timestamp, odd: &mut Vec<Strin
             };
             format!("the {what} was revoked {}{before}", by(row))
         }
-        (None, Some(event)) => format!(
-            "the {what} was revoked at {} in request {}; its row is gone, as it is once everything has expired",
-            time(event.at),
-            event.request_id
-        ),
+        (None, Some(event)) => {
+            let gone = "its row is gone, as it is once everything has expired";
+            format!(
+                "the {what} was revoked at {} in request {}; {}",
+                time(event.at),
+                event.request_id,
+                thing.not_followed.as_deref().unwrap_or(gone)
+            )
+        }
         (None, None) => {
-            format!("the {what} was revoked; neither the row nor an event of it is here any more")
+            let gone = "neither the row nor an event of it is here any more";
+            let why = thing.not_followed.as_deref().unwrap_or(gone);
+            format!("the {what} was revoked; {why}")
         }
     }
 }

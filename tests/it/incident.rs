@@ -353,6 +353,91 @@ fn a_request_is_explained_from_its_decision_to_the_revocation() {
 }
 
 #[test]
+fn hidden_ids_are_followed_as_far_as_they_can_be() {
+    let mut stage = Stage::set();
+    assert_eq!(
+        run(stage.dir.path(), &["keys", "new-kek", "ids.b64"]).code,
+        0
+    );
+    assert_eq!(
+        run(stage.dir.path(), &["keys", "new-kek", "other.b64"]).code,
+        0
+    );
+    let key = stage.dir.path().join("ids.b64");
+    let key = key.to_str().expect("UTF-8");
+    stage.instance.set("SERVICE_DECISION_ID_KEY_FILE", key);
+    stage.instance.stop();
+    stage.instance.start();
+    let issued = stage.instance.issue("alice");
+    let id = issued["token_id"].as_str().expect("an id");
+    verified(&stage, token(&issued), "req-good");
+    let explain = |request: &str, more: &[&str]| {
+        let args = [&["incident", "explain", request], more].concat();
+        let seen = run(stage.dir.path(), &args);
+        let flat = seen.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        (seen.code, flat)
+    };
+    let with_key = ["--id-key-file", "ids.b64"];
+    // Nothing leads from a hash to a revocation that there may be.
+    let (code, said) = explain("req-good", &[]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("issued"), "{said}");
+    assert!(
+        said.contains("whether the token is revoked by now is not known"),
+        "{said}"
+    );
+    assert!(said.contains("--id-key-file"), "{said}");
+    let (_, said) = explain("req-good", &with_key);
+    assert!(
+        said.contains("nothing that is revoked has this hash"),
+        "{said}"
+    );
+
+    let body =
+        json!({"token_id": id, "expires_at": issued["expires_at"], "reason": "laptop stolen"});
+    assert_eq!(stage.instance.post("/v1/tokens/revoke", body).status, 200);
+    verified(&stage, token(&issued), "req-denied");
+    let recorded = "SELECT count(*) FROM security.events WHERE kind = 'token.revoked'";
+    eventually("the event is there", || {
+        stage.backed.db.psql(recorded) == "1"
+    });
+    // The event and the revocation name one request.
+    for more in [&[][..], &with_key] {
+        let (code, said) = explain("req-denied", more);
+        assert_eq!(code, 0, "{said}");
+        assert!(said.contains("the token was revoked at"), "{said}");
+        assert!(said.contains("because of `laptop stolen`"), "{said}");
+    }
+    // Without the event there is only the key, and only the right one.
+    stage
+        .backed
+        .db
+        .psql("DELETE FROM security.events WHERE kind = 'token.revoked'");
+    let (_, said) = explain("req-denied", &[]);
+    assert!(
+        said.contains("the token was revoked; its id is hidden here"),
+        "{said}"
+    );
+    let (_, said) = explain("req-denied", &["--id-key-file", "other.b64"]);
+    assert!(
+        said.contains("nothing that is revoked has this hash"),
+        "{said}"
+    );
+    let (_, said) = explain("req-denied", &with_key);
+    assert!(said.contains("because of `laptop stolen`"), "{said}");
+    // A revoked token that is allowed is found under its hash too.
+    stage.backed.db.psql(
+        "INSERT INTO authz.policy_decisions \
+           (created_at, request_id, subject, action, allow, reason_code, kid, token_id, instance) \
+         SELECT now() + interval '1 minute', 'req-lazarus', subject, action, true, 'ok', kid, token_id, instance \
+           FROM authz.policy_decisions WHERE request_id = 'req-denied'",
+    );
+    let (code, said) = explain("req-lazarus", &with_key);
+    assert_eq!(code, 5, "{said}");
+    assert!(said.contains("ODD: the token was allowed"), "{said}");
+}
+
+#[test]
 fn a_decision_that_should_not_have_been_is_told_and_data_never_drives_the_terminal() {
     let stage = Stage::set();
     stage.backed.db.psql(

@@ -1,4 +1,5 @@
 use std::fmt::{self, Write as _};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
@@ -6,6 +7,7 @@ use serde::Serialize;
 use crate::commands::Context;
 use crate::error::{Exit, Result};
 use crate::incident::explain::{Decision, Explanation, Happened, Revoked, Thing, explain};
+use crate::runtime::decisions::IdKey;
 use crate::ui::{Report, Screen, Tone, printable};
 
 #[derive(Debug, Args)]
@@ -24,6 +26,11 @@ pub struct ExplainArgs {
     /// Id of the request: the x-request-id of the answer, or from the service's log
     #[arg(value_name = "REQUEST_ID")]
     request_id: String,
+
+    /// File with the key that the service hides ids with (its SERVICE_DECISION_ID_KEY_FILE): what is
+    /// hidden is looked for among all revocations
+    #[arg(long, value_name = "FILE")]
+    id_key_file: Option<PathBuf>,
 }
 
 /// `dbctl.incident.explain/1`.
@@ -37,9 +44,11 @@ struct Explained {
 }
 
 pub async fn run(args: ExplainArgs, context: &Context) -> Result<Exit> {
+    let key = args.id_key_file.as_deref();
+    let key = key.map(IdKey::from_file).transpose()?;
     let (database, _) = context.database()?;
     database.check().await?;
-    let explanation = explain(&database, &args.request_id).await?;
+    let explanation = explain(&database, &args.request_id, key.as_ref()).await?;
     let (outcome, exit) = if explanation.is_empty() {
         ("not-recorded", Exit::Inconclusive)
     } else if explanation.is_odd() {
@@ -164,11 +173,15 @@ fn thing(out: &mut Screen, what: &str, thing: Option<&Thing>) -> fmt::Result {
     text += &match (&thing.revoked, &thing.revoked_by_event) {
         (Some(row), _) => format!(", {}", revoked(row)),
         (None, Some(event)) => format!(
-            ", revoked {} in request {}, and its row is gone",
+            ", revoked {} in request {}; {}",
             time(event.at),
-            event.request_id
+            event.request_id,
+            thing.not_followed.as_deref().unwrap_or("its row is gone")
         ),
-        (None, None) => ", not revoked".to_owned(),
+        (None, None) => match &thing.not_followed {
+            Some(why) => format!(", not known to be revoked: {why}"),
+            None => ", not revoked".to_owned(),
+        },
     };
     fact(out, what, &text)
 }

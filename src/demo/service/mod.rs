@@ -18,10 +18,8 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get, post};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde_json::json;
 use tokio::sync::{RwLock, RwLockReadGuard, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -30,7 +28,7 @@ use crate::contract::Snapshot;
 use crate::error::{Doing, Exit, Problem, Result};
 use crate::keys::{Kek, SigningKey};
 use crate::pg::Database;
-use crate::runtime::decisions::{DecisionLog, Happened, Keeping, SPOOL_FILE};
+use crate::runtime::decisions::{DecisionLog, Happened, IdKey, Keeping, SPOOL_FILE};
 use crate::runtime::nonce::{Nonces, Opening};
 use crate::runtime::resolver::{KeyResolver, Loading, MemoryKeys, PostgresKeys};
 use crate::runtime::revocation::{MemoryRevocations, PostgresRevocations, Revocations};
@@ -321,7 +319,7 @@ impl Stores<'_> {
             return Ok(DecisionLog::nowhere());
         };
         let id_key = match &config.decision_id_key_file {
-            Some(file) => Some(id_key(file)?),
+            Some(file) => Some(IdKey::from_file(file)?),
             None => None,
         };
         DecisionLog::postgres(
@@ -331,7 +329,7 @@ impl Stores<'_> {
                 state_dir: &config.state_dir,
                 policy: config.decision_policy,
                 spool_max_bytes: config.decision_spool_bytes,
-                id_key: id_key.as_ref().map(|key| key.as_slice()),
+                id_key,
             },
         )
     }
@@ -392,22 +390,6 @@ async fn database(config: &ServiceConfig, shared: Option<Database>) -> Result<Op
     };
     db.check().await?;
     Ok(Some(db))
-}
-
-/// The key that ids in decisions are hidden with: 32 bytes as base64.
-fn id_key(file: &std::path::Path) -> Result<zeroize::Zeroizing<Vec<u8>>> {
-    let what = "the key for ids in decisions";
-    let line = crate::pg::read_secret_line(file, what)?;
-    let bytes = BASE64.decode(line.expose_secret().trim());
-    match bytes.map(zeroize::Zeroizing::new) {
-        Ok(key) if key.len() == 32 => Ok(key),
-        Ok(_) | Err(_) => Err(Problem::new(
-            Exit::Config,
-            format!("reading {what} from {}", file.display()),
-            "it is not 32 bytes as base64",
-        )
-        .next("dbctl keys new-kek FILE writes 32 random bytes")),
-    }
 }
 
 /// Reads `carry.json`, where there is one. A damaged one refuses the start: it may hold

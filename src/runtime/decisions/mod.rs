@@ -22,6 +22,7 @@
 //!
 //! Without Postgres there is no log: records go nowhere, and a spool of before waits.
 
+mod hidden;
 pub mod months;
 mod rows;
 mod spool;
@@ -32,7 +33,6 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use aws_lc_rs::hmac;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
@@ -47,6 +47,7 @@ use rows::Record;
 use spool::Spool;
 use writer::{Awaited, Counts, Writer, store_awaited};
 
+pub use hidden::{IdKey, is_hidden};
 pub use spool::SPOOL_FILE;
 
 const STORE: &str = "the decision log";
@@ -88,7 +89,7 @@ pub struct Keeping<'a> {
     /// With it, ids of tokens and sessions are stored as their HMAC-SHA-256 under this key: who
     /// reads the log cannot tell them, nor try out those that can be guessed, and who has the key
     /// can look for one.
-    pub id_key: Option<&'a [u8]>,
+    pub id_key: Option<IdKey>,
 }
 
 /// One decision, a row of `authz.policy_decisions`.
@@ -132,7 +133,7 @@ pub struct DecisionLog {
     hurry: CancellationToken,
     /// Ends what looks after the partitions.
     closing: CancellationToken,
-    id_key: Option<hmac::Key>,
+    id_key: Option<IdKey>,
 }
 
 #[derive(Debug)]
@@ -191,7 +192,7 @@ impl DecisionLog {
             counts,
             hurry,
             closing,
-            id_key: how.id_key.map(|key| hmac::Key::new(hmac::HMAC_SHA256, key)),
+            id_key: how.id_key.clone(),
         })
     }
 
@@ -269,12 +270,12 @@ impl DecisionLog {
         })
     }
 
-    /// An id as it is to be stored: `hmac-sha256:` and hexadecimal digits, where there is a key.
+    /// An id as it is to be stored: hidden, where there is a key.
     fn id(&self, id: String) -> String {
-        let Some(key) = &self.id_key else { return id };
-        let tag = hmac::sign(key, id.as_bytes());
-        let digits: String = tag.as_ref().iter().map(|b| format!("{b:02x}")).collect();
-        format!("hmac-sha256:{digits}")
+        match &self.id_key {
+            Some(key) => key.hide(&id),
+            None => id,
+        }
     }
 
     fn push(&self, record: Record) {
