@@ -79,16 +79,31 @@ impl Keks {
     }
 
     fn rewrap(&self, more: &[&str]) -> Seen {
-        let args = [
+        let mut command = self.rewrapping();
+        command.args(more);
+        seen(command)
+    }
+
+    /// A rewrap from `old` to `new`, to be started.
+    fn rewrapping(&self) -> Command {
+        let name = &self.db.name;
+        self.command(&[
             "rewrap",
             "--to",
             "new",
             "--kek-file",
             "old",
             "--confirm",
-            &self.db.name,
-        ];
-        self.run(&[&args[..], more].concat())
+            name,
+        ])
+    }
+
+    /// Waits until somebody in this database is seen so.
+    fn until_somebody(&self, event: &str, is: &str) {
+        let asked = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND {is}"
+        );
+        eventually(event, || self.db.psql(&asked) == "1");
     }
 
     fn id(&self, file: &str) -> String {
@@ -224,31 +239,17 @@ fn a_rewrap_that_is_killed_in_the_middle_has_done_nothing_and_goes_through_the_n
         .stdout(Stdio::null())
         .spawn()
         .expect("psql starts");
-    let waits = |what: &str| {
-        let asked = format!(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND {what}"
-        );
-        keks.db.psql(&asked) == "1"
-    };
-    eventually("the row is held", || waits("wait_event = 'PgSleep'"));
-    let args = [
-        "rewrap",
-        "--to",
-        "new",
-        "--kek-file",
-        "old",
-        "--confirm",
-        &keks.db.name,
-    ];
+    keks.until_somebody("the row is held", "wait_event = 'PgSleep'");
     let mut child = keks
-        .command(&args)
+        .rewrapping()
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .expect("the binary starts");
-    eventually("it waits for the row", || {
-        waits("wait_event_type = 'Lock' AND query LIKE 'UPDATE security.signing_key_versions%'")
-    });
+    keks.until_somebody(
+        "it waits for the row",
+        "wait_event_type = 'Lock' AND query LIKE 'UPDATE security.signing_key_versions%'",
+    );
     child.kill().expect("killed");
     child.wait().expect("gone");
     holder.kill().expect("killed");
@@ -257,7 +258,7 @@ fn a_rewrap_that_is_killed_in_the_middle_has_done_nothing_and_goes_through_the_n
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
          WHERE datname = current_database() AND pid <> pg_backend_pid()",
     );
-    eventually("both are gone", || waits("state IS NOT NULL"));
+    keks.until_somebody("both are gone", "state IS NOT NULL");
     assert_eq!((keks.db.psql(SEALED), keks.db.psql(REGISTER)), before);
     let moved = keks.rewrap(&[]);
     assert_eq!(moved.code, 0, "{}", moved.stderr);
@@ -285,30 +286,14 @@ fn a_row_that_somebody_else_changed_meanwhile_is_not_overwritten() {
          WHERE key_id = 'b';\n"
     );
     std::io::Write::write_all(&mut says, update.as_bytes()).expect("taken");
-    let waits = |what: &str| {
-        let asked = format!(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND {what}"
-        );
-        keks.db.psql(&asked) == "1"
-    };
-    eventually("the row is changed", || {
-        waits("state = 'idle in transaction'")
-    });
-    let args = [
-        "rewrap",
-        "--to",
-        "new",
-        "--kek-file",
-        "old",
-        "--confirm",
-        &keks.db.name,
-    ];
-    let mut command = keks.command(&args);
+    keks.until_somebody("the row is changed", "state = 'idle in transaction'");
+    let mut command = keks.rewrapping();
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = child.spawn().expect("the binary starts");
-    eventually("it waits for the row", || {
-        waits("wait_event_type = 'Lock' AND query LIKE 'UPDATE security.signing_key_versions%'")
-    });
+    keks.until_somebody(
+        "it waits for the row",
+        "wait_event_type = 'Lock' AND query LIKE 'UPDATE security.signing_key_versions%'",
+    );
     std::io::Write::write_all(&mut says, b"COMMIT;\n").expect("taken");
     drop(says);
     other.wait().expect("it ends");
