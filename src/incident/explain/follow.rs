@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use futures_util::TryStreamExt as _;
 use jiff_sqlx::{Timestamp as SqlTime, ToSqlx as _};
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row as _};
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
 use super::{Decision, Happened, Revoked, Thing, happened};
 use crate::pg;
@@ -21,36 +21,33 @@ type First = BTreeMap<(String, String), Happened>;
 /// Where the revocations of something are.
 struct Kept {
     event: &'static str,
-    by_id: &'static str,
-    near: &'static str,
-    all: &'static str,
+    table: &'static str,
+    id: &'static str,
 }
 
 const TOKENS: Kept = Kept {
     event: "token.revoked",
-    by_id: "SELECT token_id AS id, revoked_at, least(expires_at, timestamptz '9999-01-01 00:00Z') AS expires_at, \
-                   reason, revoked_by, request_id \
-              FROM security.revoked_tokens WHERE token_id = $1",
-    near: "SELECT token_id AS id, revoked_at, least(expires_at, timestamptz '9999-01-01 00:00Z') AS expires_at, \
-                  reason, revoked_by, request_id \
-             FROM security.revoked_tokens \
-            WHERE revoked_at BETWEEN $2 - interval '10 minutes' AND $2 + interval '10 minutes' \
-              AND request_id = $1 LIMIT 1000",
-    all: "SELECT token_id FROM security.revoked_tokens",
+    table: "security.revoked_tokens",
+    id: "token_id",
 };
 
 const SESSIONS: Kept = Kept {
     event: "session.revoked",
-    by_id: "SELECT session_id AS id, revoked_at, least(expires_at, timestamptz '9999-01-01 00:00Z') AS expires_at, \
-                   reason, revoked_by, request_id \
-              FROM security.revoked_sessions WHERE session_id = $1",
-    near: "SELECT session_id AS id, revoked_at, least(expires_at, timestamptz '9999-01-01 00:00Z') AS expires_at, \
-                  reason, revoked_by, request_id \
-             FROM security.revoked_sessions \
-            WHERE revoked_at BETWEEN $2 - interval '10 minutes' AND $2 + interval '10 minutes' \
-              AND request_id = $1 LIMIT 1000",
-    all: "SELECT session_id FROM security.revoked_sessions",
+    table: "security.revoked_sessions",
+    id: "session_id",
 };
+
+impl Kept {
+    /// Asks for the rows for which this is so.
+    fn rows(&self, condition: &str) -> AssertSqlSafe<String> {
+        let Kept { table, id, .. } = self;
+        AssertSqlSafe(format!(
+            "SELECT {id} AS id, revoked_at, least(expires_at, timestamptz '9999-01-01 00:00Z') AS expires_at, \
+                    reason, revoked_by, request_id \
+               FROM {table} WHERE {condition}"
+        ))
+    }
+}
 
 const NO_KEY: &str = "its id is hidden here, and no event leads to a revocation of it: --id-key-file \
                       looks among all";
@@ -129,7 +126,9 @@ async fn follow_hidden(
 ) -> sqlx::Result<()> {
     let is_it = |id: &str| key.is_none_or(|key| key.hide(id) == thing.id);
     if let Some(event) = &thing.revoked_by_event {
-        let rows = pg::query(kept.near)
+        let near = "request_id = $1 AND revoked_at BETWEEN $2 - interval '10 minutes' \
+                    AND $2 + interval '10 minutes' LIMIT 1000";
+        let rows = pg::query(kept.rows(near))
             .bind(&event.request_id)
             .bind(event.at.to_sqlx())
             .fetch_all(&mut *tx)
@@ -164,7 +163,8 @@ async fn find(
     key: &IdKey,
     hidden: &str,
 ) -> sqlx::Result<Option<String>> {
-    let mut all = pg::query_scalar::<String>(kept.all).fetch(tx);
+    let all = AssertSqlSafe(format!("SELECT {} FROM {}", kept.id, kept.table));
+    let mut all = pg::query_scalar::<String>(all).fetch(tx);
     while let Some(id) = all.try_next().await? {
         if key.hide(&id) == hidden {
             return Ok(Some(id));
@@ -174,7 +174,11 @@ async fn find(
 }
 
 async fn revoked(tx: &mut PgConnection, kept: &Kept, id: &str) -> sqlx::Result<Option<Revoked>> {
-    let row = pg::query(kept.by_id).bind(id).fetch_optional(tx).await?;
+    let by_id = format!("{} = $1", kept.id);
+    let row = pg::query(kept.rows(&by_id))
+        .bind(id)
+        .fetch_optional(tx)
+        .await?;
     row.as_ref().map(read).transpose()
 }
 
