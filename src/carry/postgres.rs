@@ -10,6 +10,9 @@ use super::contract::{Imported, RevokedSession, RevokedToken, Snapshot, Watermar
 use crate::error::{Exit, Problem, Result};
 use crate::pg::{self, Database, problem};
 use crate::runtime::CLOCK_SKEW;
+use crate::runtime::revocation::position::{
+    NEWS, Position, begin_to_read_all, begin_to_read_part, seen,
+};
 use crate::runtime::revocation::{SESSIONS, TOKENS, Table};
 
 /// What a snapshot of Postgres calls itself.
@@ -18,9 +21,17 @@ pub const SOURCE: &str = "postgres";
 /// Rows in one statement: small enough that no lock is held long.
 const BATCH: usize = 2_000;
 
-/// How far a delta looks back beyond the moment that it starts from: clocks differ, and a
+/// How far [`export_since`] looks back beyond the moment that it starts from: clocks differ, and a
 /// transaction that was open then may have committed later.
 const OVERLAP: std::time::Duration = std::time::Duration::from_secs(5 * 60);
+
+/// What was read, and how far: from there on [`news`] goes on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Read {
+    pub snapshot: Snapshot,
+    /// None where the tables cannot be followed: before migration V0012.
+    pub position: Option<Position>,
+}
 
 /// Everything that somebody without Postgres would need: revocations whose tokens may still be
 /// accepted by somebody, watermarks, public keys.
@@ -28,37 +39,65 @@ const OVERLAP: std::time::Duration = std::time::Duration::from_secs(5 * 60);
 /// # Errors
 /// Unreachable, a missing privilege, or a server that is a standby: its answer may be behind.
 pub async fn export(database: &Database) -> Result<Snapshot> {
-    read(database, None).await
+    Ok(everything(database).await?.snapshot)
 }
 
-/// As [`export`], with only those revocations that were added since about `since`: what is older
-/// is in the rollback kit already.
+/// As [`export`], for going on from there.
+pub async fn everything(database: &Database) -> Result<Read> {
+    let read = read(database, &Wanted::Everything).await?;
+    Ok(read.expect("only news may be impossible to tell"))
+}
+
+/// As [`export`], with only those revocations that came into Postgres after `position`, whoever
+/// brought them and whenever they were revoked. None where that cannot be said for sure: another
+/// server, or one that has recovered since, may use transaction ids again.
+pub async fn news(database: &Database, position: &Position) -> Result<Option<Read>> {
+    read(database, &Wanted::News(position)).await
+}
+
+/// As [`export`], with only those revocations that were *revoked* since about `since`. What
+/// somebody brought late is not among them: for whoever has no time for [`everything`] and no
+/// position for [`news`].
 pub async fn export_since(database: &Database, since: Timestamp) -> Result<Snapshot> {
-    read(database, Some(since)).await
+    let read = read(database, &Wanted::Since(since)).await?;
+    Ok(read.expect("only news may be impossible to tell").snapshot)
 }
 
-async fn read(database: &Database, since: Option<Timestamp>) -> Result<Snapshot> {
-    // The stamp is from before the first read, so that a later delta starts early enough.
+/// Which revocations.
+enum Wanted<'a> {
+    Everything,
+    News(&'a Position),
+    Since(Timestamp),
+}
+
+async fn read(database: &Database, wanted: &Wanted<'_>) -> Result<Option<Read>> {
+    // The stamp is from before the first read: what came later is never said to be in it.
     let taken_at = Timestamp::now();
     let doing = format!("reading what to carry over from {database}");
     let keys = crate::keys::public_keys(database).await?;
-    let since = since
-        .and_then(|t| t.checked_sub(OVERLAP).ok())
-        .map_or(i64::MIN, Timestamp::as_microsecond);
     let read = async {
-        let mut tx = database.begin().await?;
-        let read = (
-            is_standby(&mut tx).await?,
-            revoked_tokens(&mut tx, since).await?,
-            revoked_sessions(&mut tx, since).await?,
-            watermarks(&mut tx).await?,
-        );
+        let mut tx = match wanted {
+            Wanted::Everything | Wanted::Since(_) => begin_to_read_all(database).await?,
+            Wanted::News(_) => begin_to_read_part(database).await?,
+        };
+        let seen = seen(&mut tx).await?;
+        let lost = match wanted {
+            Wanted::Everything | Wanted::Since(_) => false,
+            Wanted::News(position) => !seen.can_be_followed || !seen.position.follows(position),
+        };
+        let rows = match lost || seen.is_standby {
+            true => None,
+            false => Some((
+                revoked_tokens(&mut tx, wanted).await?,
+                revoked_sessions(&mut tx, wanted).await?,
+                watermarks(&mut tx).await?,
+            )),
+        };
         tx.commit().await?;
-        Ok::<_, sqlx::Error>(read)
+        Ok::<_, sqlx::Error>((seen, rows))
     };
-    let (standby, revoked_tokens, revoked_sessions, watermarks) =
-        read.await.map_err(|e| problem(&doing, &e))?;
-    if standby {
+    let (seen, rows) = read.await.map_err(|e| problem(&doing, &e))?;
+    if seen.is_standby {
         return Err(Problem::new(
             Exit::Unavailable,
             doing,
@@ -66,37 +105,53 @@ async fn read(database: &Database, since: Option<Timestamp>) -> Result<Snapshot>
         )
         .next("connect to the primary"));
     }
-    Ok(Snapshot {
-        schema: Snapshot::SCHEMA.into(),
-        taken_at,
-        source: SOURCE.into(),
-        revoked_tokens,
-        revoked_sessions,
-        watermarks,
-        keys,
-        // Postgres knows each revocation by its id.
-        deny_issued_before: None,
-    })
-}
-
-async fn is_standby(c: &mut PgConnection) -> sqlx::Result<bool> {
-    pg::query_scalar("SELECT pg_catalog.pg_is_in_recovery()")
-        .fetch_one(c)
-        .await
+    let Some((revoked_tokens, revoked_sessions, watermarks)) = rows else {
+        return Ok(None);
+    };
+    Ok(Some(Read {
+        snapshot: Snapshot {
+            schema: Snapshot::SCHEMA.into(),
+            taken_at,
+            source: SOURCE.into(),
+            revoked_tokens,
+            revoked_sessions,
+            watermarks,
+            keys,
+            // Postgres knows each revocation by its id.
+            deny_issued_before: None,
+        },
+        position: seen.can_be_followed.then_some(seen.position),
+    }))
 }
 
 /// Times travel as microseconds since 1970, Postgres's own resolution.
-fn revoked(Table { name, id }: Table) -> String {
+fn revoked(Table { name, id }: Table, wanted: &Wanted<'_>) -> String {
+    let wanted = match wanted {
+        Wanted::Everything => "$1::text IS NULL",
+        Wanted::News(_) => NEWS,
+        Wanted::Since(_) => "revoked_at >= $1::text::timestamptz",
+    };
     format!(
         "SELECT {id} AS id, reason,
                 (extract(epoch FROM revoked_at) * 1000000)::bigint AS revoked,
                 (extract(epoch FROM least(expires_at, timestamptz '9999-12-30 22:00Z')) * 1000000)::bigint AS expires
            FROM {name}
-          WHERE expires_at >= now() - $1 * interval '1 second'
-            AND revoked_at >= CASE WHEN $2 > 0 THEN timestamptz 'epoch' + $2 * interval '1 microsecond'
-                                   ELSE '-infinity' END
+          WHERE expires_at >= now() - $2 * interval '1 second'
+            AND {wanted}
             AND isfinite(revoked_at)"
     )
+}
+
+/// The `$1` of [`revoked`].
+fn from(wanted: &Wanted<'_>) -> Option<String> {
+    match wanted {
+        Wanted::Everything => None,
+        Wanted::News(position) => Some(position.snapshot().to_owned()),
+        Wanted::Since(since) => Some(match since.checked_sub(OVERLAP) {
+            Ok(since) if since > Timestamp::UNIX_EPOCH => since.to_string(),
+            Ok(_) | Err(_) => "-infinity".to_owned(),
+        }),
+    }
 }
 
 struct Revocation {
@@ -109,11 +164,11 @@ struct Revocation {
 async fn revocations(
     c: &mut PgConnection,
     table: Table,
-    since_us: i64,
+    wanted: &Wanted<'_>,
 ) -> sqlx::Result<Vec<Revocation>> {
-    let rows = pg::query(AssertSqlSafe(revoked(table)))
+    let rows = pg::query(AssertSqlSafe(revoked(table, wanted)))
+        .bind(from(wanted))
         .bind(CLOCK_SKEW.as_secs_f64())
-        .bind(since_us)
         .fetch_all(c)
         .await?;
     rows.iter()
@@ -132,8 +187,11 @@ fn timestamp(us: i64) -> sqlx::Result<Timestamp> {
     Timestamp::from_microsecond(us).map_err(|e| sqlx::Error::Decode(Box::new(e)))
 }
 
-async fn revoked_tokens(c: &mut PgConnection, since: i64) -> sqlx::Result<Vec<RevokedToken>> {
-    let found = revocations(c, TOKENS, since).await?;
+async fn revoked_tokens(
+    c: &mut PgConnection,
+    wanted: &Wanted<'_>,
+) -> sqlx::Result<Vec<RevokedToken>> {
+    let found = revocations(c, TOKENS, wanted).await?;
     let token = |r: Revocation| RevokedToken {
         token_id: r.id,
         revoked_at: r.revoked_at,
@@ -143,8 +201,11 @@ async fn revoked_tokens(c: &mut PgConnection, since: i64) -> sqlx::Result<Vec<Re
     Ok(found.into_iter().map(token).collect())
 }
 
-async fn revoked_sessions(c: &mut PgConnection, since: i64) -> sqlx::Result<Vec<RevokedSession>> {
-    let found = revocations(c, SESSIONS, since).await?;
+async fn revoked_sessions(
+    c: &mut PgConnection,
+    wanted: &Wanted<'_>,
+) -> sqlx::Result<Vec<RevokedSession>> {
+    let found = revocations(c, SESSIONS, wanted).await?;
     let session = |r: Revocation| RevokedSession {
         session_id: r.id,
         revoked_at: r.revoked_at,

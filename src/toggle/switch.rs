@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{FileSays, Patience, Switched, file, flip, read};
-use crate::carry::contract::Snapshot;
 use crate::carry::kit::Kit;
-use crate::carry::over::{self, Carried, Fleet, Member, Store};
+use crate::carry::over::{self, Carried, Fleet, Member, Placed, Store};
 use crate::error::{Exit, Problem, Result};
 use crate::runtime::toggles::{Mode, Modes, Toggle};
 
@@ -145,12 +144,12 @@ pub async fn switch(
         let carried = over::forward(flipping, with.everyone, store, with.kit, &carrying);
         switch.forward = Some(carried.await?);
     }
-    let mut placed: Option<Snapshot> = None;
+    let mut placed: Option<Placed> = None;
     if outlook.iter().any(Outlook::goes_back) {
         match over::back(flipping, with.everyone, with.store, with.kit, &carrying).await {
-            Ok((carried, snapshot)) => {
+            Ok((carried, taken)) => {
                 switch.back = Some(carried);
-                placed = Some(snapshot);
+                placed = Some(taken);
             }
             Err(problem) => {
                 over::unfence(flipping, &carrying).await;
@@ -158,9 +157,10 @@ pub async fn switch(
             }
         }
     }
-    switch.targets = flip(flipping, toggles, placed.as_ref(), with.patience, &toggling).await;
-    if let Some(snapshot) = placed {
-        switch.settled = Some(over::settle(with.everyone, with.store, &snapshot, &carrying).await);
+    let placing = placed.as_ref().map(|p| &p.snapshot);
+    switch.targets = flip(flipping, toggles, placing, with.patience, &toggling).await;
+    if let Some(placed) = placed {
+        switch.settled = Some(over::settle(with.everyone, with.store, &placed, &carrying).await);
     } else if switch.failed().is_some() {
         // An old process that is still there must not stay fenced.
         over::unfence(flipping, &carrying).await;

@@ -22,6 +22,7 @@ use super::contract::{KitSeal, Snapshot};
 use super::merge::{Counts, merge, without_expired};
 use crate::error::{Doing, Exit, Problem, Result};
 use crate::runtime::CLOCK_SKEW;
+use crate::runtime::revocation::Position;
 use crate::settings::{Environment, Gap, Settings};
 
 pub use self::seal::Standing;
@@ -54,6 +55,9 @@ pub struct Kept {
     pub snapshot: Snapshot,
     /// When all of Postgres was read the last time, not only what was new.
     pub complete_at: Option<Timestamp>,
+    /// Every revocation that Postgres had at this position is in it. None where that is not known:
+    /// a kit of an earlier dbctl, tables that cannot be followed.
+    pub position: Option<Position>,
     /// How fast nonces are used up: what a rollback adds for the time since `taken_at`.
     pace: Vec<Pace>,
     sealed: Sealed,
@@ -74,7 +78,33 @@ struct Head {
 struct Body {
     snapshot: Snapshot,
     complete_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    position: Option<Position>,
     pace: Vec<Pace>,
+}
+
+/// How much of Postgres was read for a refresh.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reach {
+    /// All of it, up to this position where there is one.
+    Everything { to: Option<Position> },
+    /// What came in after `from`.
+    News {
+        from: Position,
+        to: Option<Position>,
+    },
+}
+
+impl Reach {
+    /// Up to where a kit has everything that was at `before` and gets what was read.
+    fn position(&self, before: Option<&Position>) -> Option<Position> {
+        match self {
+            Reach::Everything { to } => to.clone(),
+            // Whoever else refreshed it meanwhile may have begun it anew.
+            Reach::News { from, to } if before == Some(from) => to.clone(),
+            Reach::News { .. } => before.cloned(),
+        }
+    }
 }
 
 /// A person's word that a kit is to be used although it is not what the journal recorded.
@@ -213,13 +243,14 @@ impl Kit {
             .doing(Exit::Failed, format!("writing {}", path.display()))
     }
 
-    /// Adds `fresh` to the kit, durably, and drops what has expired. `complete`: all of Postgres
-    /// was read for it; then a kit that is not to be trusted is begun anew. Returns what it holds
-    /// now, and the seal for the journal.
-    pub fn refresh(&self, fresh: &Snapshot, complete: bool) -> Result<(Counts, KitSeal)> {
+    /// Adds `fresh` to the kit, durably, and drops what has expired. Where everything was read for
+    /// it, a kit that is not to be trusted is begun anew. Returns what it holds now, and the seal
+    /// for the journal.
+    pub fn refresh(&self, fresh: &Snapshot, reach: &Reach) -> Result<(Counts, KitSeal)> {
         let _alone = self.lock()?;
         let now = Timestamp::now();
         // One that is damaged is left for a person to look at.
+        let complete = matches!(reach, Reach::Everything { .. });
         let old = match self.load()? {
             Some(kept) if complete && !self.standing(&kept).is_usable() => None,
             Some(_) => self.trusted()?,
@@ -239,6 +270,7 @@ impl Kit {
             pace: paces(before, pace, &snapshot),
             snapshot,
             complete_at,
+            position: reach.position(old.as_ref().and_then(|k| k.position.as_ref())),
         };
         let body = serde_json::to_vec(&body).expect("a kit is plain data");
         let first = || Sealed::first(SCHEMA, &self.env, &self.place);
@@ -338,6 +370,7 @@ impl Kept {
         Ok(Self {
             snapshot: body.snapshot,
             complete_at: body.complete_at,
+            position: body.position,
             pace: body.pace,
             sealed,
             hash,

@@ -1,17 +1,17 @@
 //! Out of Postgres, or out of the kit where Postgres is gone.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::parts::{
-    exports, import, lacking, locals, nearby, newest, note, publish, tell_of_kit,
+    exports, import, lacking, locals, nearby, newest, note, publish, since, tell_of_kit,
     without_watermarks,
 };
-use super::{Carried, Fleet, Progress, Source, Store, Tell, Without, unfence};
+use super::{Carried, Fleet, Placed, Progress, Source, Store, Tell, Without, unfence};
 use crate::carry::kit::Kit;
 use crate::carry::merge::{Counts, merge};
 use crate::carry::postgres;
 use crate::contract::{Imported, Snapshot};
-use crate::error::Result;
+use crate::error::{Exit, Problem, Result};
 
 /// How long a rollback waits for a fence.
 const FENCE_BACK: Duration = Duration::from_millis(200);
@@ -23,7 +23,7 @@ const SETTLE_POSTGRES: Duration = Duration::from_secs(2);
 /// not switched: a client that revoked on each of them must not be forgotten by one (P2). Never
 /// waits longer than half a second for anybody, and works with everything else gone (P7).
 ///
-/// Returns the snapshot that each target must find at its start, and that [`settle`] wants.
+/// Returns what each target must find at its start, and what [`settle`] goes on from.
 ///
 /// # Errors
 /// When neither Postgres nor the kit can be read.
@@ -33,7 +33,7 @@ pub async fn back(
     store: Option<Store<'_>>,
     kit: &Kit,
     tell: Tell<'_>,
-) -> Result<(Carried, Snapshot)> {
+) -> Result<(Carried, Placed)> {
     let mut without = Vec::new();
     for (member, fenced) in flipping
         .all(|m| async { m.client.within(FENCE_BACK).fence(true).await })
@@ -48,29 +48,31 @@ pub async fn back(
     }
     let others = everyone.only(|name| !flipping.members.iter().any(|m| m.target.name == name));
     tell_of_kit(kit, &mut without, tell);
-    let (newest, known) = futures_util::future::join(newest(store, kit), nearby(&others)).await;
-    let (mut snapshot, source) = newest?;
+    let newest = newest(store, kit, &mut without, tell);
+    let (newest, known) = futures_util::future::join(newest, nearby(&others)).await;
+    let (mut placed, source) = newest?;
+    let snapshot = &mut placed.snapshot;
     if let Source::Kit { .. } = source {
         // `taken_at` stays the kit's: what Postgres took since then is still to come home.
         let known = without_watermarks(&merge(&known));
-        let all = merge([&snapshot, &known]);
-        snapshot = Snapshot {
+        let all = merge([&*snapshot, &known]);
+        *snapshot = Snapshot {
             taken_at: snapshot.taken_at,
             ..all
         };
     }
     tell(Progress::Read {
         from: source.to_string(),
-        counts: Counts::of(&snapshot),
+        counts: Counts::of(snapshot),
     });
     let carried = Carried {
-        counts: Counts::of(&snapshot),
+        counts: Counts::of(snapshot),
         added: Imported::default(),
         source,
         without,
         kit: None,
     };
-    Ok((carried, snapshot))
+    Ok((carried, placed))
 }
 
 /// After the restart in local modes: imports over HTTP once more (a service may not have found
@@ -80,7 +82,7 @@ pub async fn back(
 pub async fn settle(
     fleet: &Fleet,
     store: Option<Store<'_>>,
-    snapshot: &Snapshot,
+    placed: &Placed,
     tell: Tell<'_>,
 ) -> Carried {
     let mut without = Vec::new();
@@ -89,20 +91,14 @@ pub async fn settle(
     let known_here = merge(exports.iter().map(|(_, export)| export));
     let mut late = Snapshot::default();
     if let Some(store) = store {
-        match tokio::time::timeout(
-            SETTLE_POSTGRES,
-            exchange(store, &known_here, snapshot, tell),
-        )
-        .await
-        {
-            Ok(Ok(new)) => late = new,
-            Ok(Err(problem)) => lacking(&mut without, postgres::SOURCE, problem, tell),
-            Err(_) => lacking(&mut without, postgres::SOURCE, "no answer in time", tell),
+        match exchange(store, &known_here, placed, &mut without, tell).await {
+            Ok(new) => late = new,
+            Err(problem) => lacking(&mut without, postgres::SOURCE, problem, tell),
         }
     }
-    // The watermarks of `snapshot` have their margin already; the nodes keep their own.
+    // The watermarks of what was placed have their margin already; the nodes keep their own.
     let others = without_watermarks(&merge([&known_here, &late]));
-    let all = merge([snapshot, &others]);
+    let all = merge([&placed.snapshot, &others]);
     let (added, _) = publish(&exports, &all, &mut without, tell).await;
     for (target, why) in unfence(fleet, tell).await {
         without.push(Without { target, why });
@@ -116,16 +112,28 @@ pub async fn settle(
     }
 }
 
-/// Gives Postgres what the targets know, and takes what was revoked there after `placed` was read:
-/// a process that could not be fenced may have gone on until its restart (P2).
+/// Gives Postgres what the targets know, and takes what came into it after `placed` was read: a
+/// process that could not be fenced may have gone on until its restart, and another machine may
+/// have carried something in (P2).
 async fn exchange(
     store: Store<'_>,
     known_here: &Snapshot,
-    placed: &Snapshot,
+    placed: &Placed,
+    without: &mut Vec<Without>,
     tell: Tell<'_>,
 ) -> Result<Snapshot> {
+    let began = Instant::now();
     if !known_here.source.is_empty() {
-        import(store, known_here, tell).await?;
+        let giving = import(store, known_here, tell);
+        match tokio::time::timeout(SETTLE_POSTGRES, giving).await {
+            Ok(given) => given?,
+            Err(_) => {
+                let doing = "giving Postgres what the targets know";
+                return Err(Problem::new(Exit::Unavailable, doing, "no answer in time"));
+            }
+        };
     }
-    postgres::export_since(store.database, placed.taken_at).await
+    let left = SETTLE_POSTGRES.saturating_sub(began.elapsed());
+    let from = (placed.position.as_ref(), placed.snapshot.taken_at);
+    Ok(since(store, from, left, without, tell).await?.snapshot)
 }

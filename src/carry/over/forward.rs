@@ -120,9 +120,9 @@ async fn carry_fenced(
     }
     let everything = merge(&taken);
     let added = carry(store, &behind(&everything, carried), tell).await?;
-    let (known, complete) = all_of_postgres(store, tell).await?;
+    let (known, reach) = all_of_postgres(store, tell).await?;
     agree(&everything, &known)?;
-    let (_, seal) = kit.refresh(&known, complete)?;
+    let (_, seal) = kit.refresh(&known, &reach)?;
     Ok((Counts::of(&everything), added, seal))
 }
 

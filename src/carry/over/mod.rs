@@ -15,12 +15,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::client::ServiceClient;
-use super::contract::{Imported, KitSeal};
+use super::contract::{Imported, KitSeal, Snapshot};
 use super::driver::Driver;
 use super::kit::Standing;
 use super::merge::Counts;
 use crate::error::Result;
 use crate::pg::Database;
+use crate::runtime::revocation::Position;
 use crate::settings::{Environment, Target};
 
 pub use self::back::{back, settle};
@@ -211,6 +212,14 @@ impl Carried {
 pub struct Without {
     pub target: String,
     pub why: String,
+}
+
+/// What a rollback puts beside each target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Placed {
+    pub snapshot: Snapshot,
+    /// Up to where it has what was in Postgres: from there [`settle`] goes on.
+    pub position: Option<Position>,
 }
 
 /// Where it came from.

@@ -1,18 +1,20 @@
 //! The parts that the sequences are made of.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use super::{
-    ALONE_BACK, ASK_WITHIN, DELTA_BACK, Fleet, Member, Progress, Source, Store, Tell, Without, add,
+    ALONE_BACK, ASK_WITHIN, DELTA_BACK, Fleet, Member, Placed, Progress, Source, Store, Tell,
+    Without, add,
 };
 use crate::carry::client::{CallFailed, Failure, age};
-use crate::carry::kit::{self, Kept, Kit};
+use crate::carry::kit::{self, Kept, Kit, Reach};
 use crate::carry::merge::{Counts, beyond, merge, with_margin};
-use crate::carry::postgres;
+use crate::carry::postgres::{self, Read};
 use crate::contract::{Health, Imported, Snapshot};
 use crate::error::{Exit, Problem, Result};
+use crate::runtime::revocation::Position;
 use crate::runtime::toggles::{Mode, Modes, Toggle};
 
 /// How long reading all of Postgres may take.
@@ -159,21 +161,23 @@ pub(super) fn tell_of_kit(kit: &Kit, without: &mut Vec<Without>, tell: Tell<'_>)
     }
 }
 
-pub(super) async fn all_of_postgres(store: Store<'_>, tell: Tell<'_>) -> Result<(Snapshot, bool)> {
-    let known = in_time(READ_POSTGRES, store, postgres::export(store.database)).await?;
+pub(super) async fn all_of_postgres(store: Store<'_>, tell: Tell<'_>) -> Result<(Snapshot, Reach)> {
+    let all = postgres::everything(store.database);
+    let Read { snapshot, position } = in_time(READ_POSTGRES, store, all).await?;
     tell(Progress::Read {
         from: postgres::SOURCE.into(),
-        counts: Counts::of(&known),
+        counts: Counts::of(&snapshot),
     });
-    Ok((known, true))
+    Ok((snapshot, Reach::Everything { to: position }))
 }
 
-/// What is new in Postgres since the kit was fresh, or all of it every now and then.
+/// What is new in Postgres since the kit was fresh; or all of it every now and then, and where
+/// nobody can say what is new.
 pub(super) async fn read_postgres(
     store: Store<'_>,
     kit: &Kit,
     tell: Tell<'_>,
-) -> Result<(Snapshot, bool)> {
+) -> Result<(Snapshot, Reach)> {
     let now = Timestamp::now();
     // One that is not what the journal recorded is made anew from all of Postgres.
     let usable = |k: &Kept| kit.standing(k).is_usable();
@@ -181,23 +185,63 @@ pub(super) async fn read_postgres(
         k.complete_at
             .is_some_and(|at| age(at, now) < COMPLETE_EVERY)
     });
-    let Some(kept) = fresh else {
+    let Some(from) = fresh.and_then(|k| k.position) else {
         return all_of_postgres(store, tell).await;
     };
-    let since = postgres::export_since(store.database, kept.snapshot.taken_at);
-    let known = in_time(READ_POSTGRES, store, since).await?;
+    let news = postgres::news(store.database, &from);
+    let Some(Read { snapshot, position }) = in_time(READ_POSTGRES, store, news).await? else {
+        return all_of_postgres(store, tell).await;
+    };
     tell(Progress::Read {
         from: postgres::SOURCE.into(),
-        counts: Counts::of(&known),
+        counts: Counts::of(&snapshot),
     });
-    Ok((known, false))
+    Ok((snapshot, Reach::News { from, to: position }))
 }
 
-async fn in_time(
+/// What came into Postgres after the position, within `limit`. Where nobody can say what did:
+/// everything. Where there is no time for that: what was revoked since, and a word about it.
+pub(super) async fn since(
+    store: Store<'_>,
+    (position, taken_at): (Option<&Position>, Timestamp),
+    limit: Duration,
+    without: &mut Vec<Without>,
+    tell: Tell<'_>,
+) -> Result<Read> {
+    let until = Instant::now() + limit;
+    let left = || until.saturating_duration_since(Instant::now());
+    if let Some(position) = position {
+        let news = postgres::news(store.database, position);
+        if let Some(read) = in_time(limit, store, news).await? {
+            return Ok(read);
+        }
+    }
+    let some = postgres::export_since(store.database, taken_at);
+    let some = in_time(left(), store, some).await?;
+    let everything = postgres::everything(store.database);
+    match in_time(left(), store, everything).await {
+        Ok(read) => Ok(read),
+        Err(problem) => {
+            let cause = problem.cause();
+            let why = format!(
+                "nobody can say what came into it since it was read last, and it could not be read whole ({cause}): \
+                 what was revoked since is known, but not what another machine brought that had been revoked \
+                 earlier"
+            );
+            lacking(without, postgres::SOURCE, why, tell);
+            Ok(Read {
+                snapshot: some,
+                position: None,
+            })
+        }
+    }
+}
+
+async fn in_time<T>(
     limit: Duration,
     store: Store<'_>,
-    read: impl Future<Output = Result<Snapshot>>,
-) -> Result<Snapshot> {
+    read: impl Future<Output = Result<T>>,
+) -> Result<T> {
     tokio::time::timeout(limit, read).await.unwrap_or_else(|_| {
         Err(Problem::new(
             Exit::Unavailable,
@@ -209,35 +253,43 @@ async fn in_time(
 
 /// The newest state for going back: the kit with what is new in Postgres, one window of margin
 /// on top; or the kit alone with a margin for its age.
-pub(super) async fn newest(store: Option<Store<'_>>, kit: &Kit) -> Result<(Snapshot, Source)> {
+pub(super) async fn newest(
+    store: Option<Store<'_>>,
+    kit: &Kit,
+    without: &mut Vec<Without>,
+    tell: Tell<'_>,
+) -> Result<(Placed, Source)> {
     // A damaged kit is no reason to stay where we are as long as Postgres has everything.
     let kept = kit.trusted();
     let patience = match &kept {
         Ok(Some(_)) => DELTA_BACK,
         Ok(None) | Err(_) => ALONE_BACK,
     };
-    let from_postgres = match store {
-        None => Err("no database is known here".to_owned()),
-        Some(store) => {
-            let read = async {
-                match &kept {
-                    Ok(Some(k)) if k.complete_at.is_some() => {
-                        postgres::export_since(store.database, k.snapshot.taken_at).await
-                    }
-                    Ok(_) | Err(_) => postgres::export(store.database).await,
+    let from_postgres = match (store, &kept) {
+        (None, _) => Err("no database is known here".to_owned()),
+        (Some(store), kept) => {
+            let read = match kept {
+                Ok(Some(k)) if k.complete_at.is_some() => {
+                    let from = (k.position.as_ref(), k.snapshot.taken_at);
+                    since(store, from, patience, without, tell).await
+                }
+                Ok(_) | Err(_) => {
+                    in_time(patience, store, postgres::everything(store.database)).await
                 }
             };
-            in_time(patience, store, read)
-                .await
-                .map_err(|problem| problem.cause().to_owned())
+            read.map_err(|problem| problem.cause().to_owned())
         }
     };
     match (from_postgres, kept) {
-        (Ok(known), Ok(Some(k))) => {
-            let all = merge([&k.snapshot, &known]);
-            Ok((with_margin(&all, 1), Source::Postgres))
+        (Ok(Read { snapshot, position }), Ok(Some(k))) => {
+            let all = merge([&k.snapshot, &snapshot]);
+            let snapshot = with_margin(&all, 1);
+            Ok((Placed { snapshot, position }, Source::Postgres))
         }
-        (Ok(known), Ok(None) | Err(_)) => Ok((with_margin(&known, 1), Source::Postgres)),
+        (Ok(Read { snapshot, position }), Ok(None) | Err(_)) => {
+            let snapshot = with_margin(&snapshot, 1);
+            Ok((Placed { snapshot, position }, Source::Postgres))
+        }
         (Err(why), Ok(Some(k))) => {
             let now = Timestamp::now();
             let old = k.age(now).as_millis();
@@ -249,7 +301,8 @@ pub(super) async fn newest(store: Option<Store<'_>>, kit: &Kit) -> Result<(Snaps
                 deny_issued_before: snapshot.deny_issued_before,
                 standing: kit.standing(&k),
             };
-            Ok((snapshot, source))
+            let position = k.position;
+            Ok((Placed { snapshot, position }, source))
         }
         (Err(why), Ok(None)) => Err(Problem::new(
             Exit::Unavailable,

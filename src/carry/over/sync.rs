@@ -6,7 +6,7 @@ use super::parts::{
     tell_of_kit, without_watermarks,
 };
 use super::{Carried, Fleet, Source, Store, Tell};
-use crate::carry::kit::Kit;
+use crate::carry::kit::{Kit, Reach};
 use crate::carry::merge::{Counts, beyond, merge, with_margin};
 use crate::carry::over::parts::import;
 use crate::contract::{Imported, Snapshot};
@@ -24,10 +24,10 @@ pub async fn sync(fleet: &Fleet, store: Store<'_>, kit: &Kit, tell: Tell<'_>) ->
     let local = locals(fleet, &mut without, tell).await;
     let exports = exports(&local, &mut without, tell).await;
     let everything = merge(exports.iter().map(|(_, export)| export));
-    let (known, complete) = read_postgres(store, kit, tell).await?;
+    let (known, reach) = read_postgres(store, kit, tell).await?;
     // What the kit holds was in Postgres when it was made; each minute all of Postgres is read.
     let there = match kit.trusted() {
-        Ok(Some(old)) if !complete => merge([&old.snapshot, &known]),
+        Ok(Some(old)) if matches!(reach, Reach::News { .. }) => merge([&old.snapshot, &known]),
         Ok(_) | Err(_) => known.clone(),
     };
     let news = Snapshot {
@@ -42,7 +42,7 @@ pub async fn sync(fleet: &Fleet, store: Store<'_>, kit: &Kit, tell: Tell<'_>) ->
         taken_at: known.taken_at,
         ..merge([&known, &everything])
     };
-    let (_, seal) = kit.refresh(&all, complete)?;
+    let (_, seal) = kit.refresh(&all, &reach)?;
     let kept = kept(kit)?;
     // Not the watermarks: the node itself keeps them, and a margin added each time would run away.
     let published = without_watermarks(&kept);
@@ -81,13 +81,13 @@ pub async fn refresh(
         "the kit is as it was: what this target alone knows would be missing",
         &silent,
     )?;
-    let (known, complete) = read_postgres(store, kit, tell).await?;
+    let (known, reach) = read_postgres(store, kit, tell).await?;
     let everything = merge(exports.iter().map(|(_, export)| export).chain([&known]));
     let all = Snapshot {
         taken_at: known.taken_at,
         ..everything
     };
-    let (counts, seal) = kit.refresh(&all, complete)?;
+    let (counts, seal) = kit.refresh(&all, &reach)?;
     Ok(Carried {
         counts,
         added: Imported::default(),

@@ -162,18 +162,18 @@ impl Theatre {
                 key_id: &self.settings.config.keys.key_id,
             };
             let kit = Kit::of(&self.settings, env)?;
-            let (_, snapshot) = over::back(&fleet, &fleet, Some(store), &kit, &|_| {}).await?;
+            let (_, placed) = over::back(&fleet, &fleet, Some(store), &kit, &|_| {}).await?;
             let flip = toggle::flip(
                 &fleet,
                 &local,
-                Some(&snapshot),
+                Some(&placed.snapshot),
                 Patience::default(),
                 &|_| {},
             );
             for switched in flip.await {
                 switched.result?;
             }
-            over::settle(&fleet, Some(store), &snapshot, &|_| {}).await;
+            over::settle(&fleet, Some(store), &placed, &|_| {}).await;
         }
         Ok(())
     }

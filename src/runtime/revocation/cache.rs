@@ -7,14 +7,7 @@
 //! within the bound. Beyond it, and until everything was loaded, Postgres is asked; where it cannot
 //! answer, the token is denied, or, if an operator has said so, judged by what is known.
 //!
-//! # How none is missed
-//!
-//! Every row says which transaction changed it last (`changed_in`). Transactions commit in another
-//! order than they begin, so a greatest id would miss some. A look keeps the snapshot that it saw
-//! instead, and the next one asks for the rows whose transaction was not in that snapshot. This
-//! holds as long as transaction ids are not used again, which a crash, a failover or a restored
-//! backup may do: then, told by when the server was started and last recovered, everything is
-//! loaded anew. What is known already is never forgotten by that.
+//! How none is missed between two looks: see [`super::position`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,6 +20,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::known::{Kind, Known};
+use super::position::{NEWS, Position, Seen, begin_to_read_part, seen};
 use super::{SESSIONS, STORE, Status, TOKENS, Table};
 use crate::pg::{self, Database};
 use crate::runtime::{CLOCK_SKEW, Unavailable, bounded};
@@ -166,21 +160,6 @@ impl Cache {
     }
 }
 
-/// Where the last look ended.
-struct Position {
-    /// Which life of which server; transaction ids of another one mean nothing.
-    incarnation: String,
-    /// A `pg_snapshot`.
-    snapshot: String,
-}
-
-/// What every look begins with.
-struct Seen {
-    position: Position,
-    /// The database's clock.
-    now: Timestamp,
-}
-
 impl Inner {
     fn known(&self, token_id: &str, session_id: &str) -> Status {
         if self.known.contains(Kind::Token, token_id) {
@@ -258,8 +237,8 @@ impl Inner {
     /// up. What is added meanwhile is news to the snapshot that was taken first.
     async fn load(&self, db: &Database) -> Result<Seen, Unavailable> {
         let first = async {
-            let mut tx = begin(db).await?;
-            let seen = seen(&mut tx).await?;
+            let mut tx = begin_to_read_part(db).await?;
+            let seen = primary(&mut tx).await?;
             tx.commit().await?;
             Ok(seen)
         };
@@ -282,19 +261,19 @@ impl Inner {
 
     async fn news(&self, db: &Database, position: &Position) -> Result<Seen, Lost> {
         let first = async {
-            let mut tx = begin(db).await?;
-            let seen = seen(&mut tx).await?;
+            let mut tx = begin_to_read_part(db).await?;
+            let seen = primary(&mut tx).await?;
             Ok((tx, seen))
         };
         let (mut tx, seen) = bounded(STORE, first).await?;
         let seen = seen?;
-        if seen.position.incarnation != position.incarnation {
+        if !seen.position.follows(position) {
             return Err(Lost::Position);
         }
         let take_in = async {
             for (kind, table) in [(Kind::Token, TOKENS), (Kind::Session, SESSIONS)] {
                 let mut rows = pg::query(AssertSqlSafe(changed(table)))
-                    .bind(&position.snapshot)
+                    .bind(position.snapshot())
                     .fetch(&mut *tx);
                 while let Some(row) = rows.try_next().await? {
                     let expires_at: SqlTime = row.try_get(1)?;
@@ -321,48 +300,18 @@ impl From<Unavailable> for Lost {
     }
 }
 
-/// One snapshot for all that is read in it. Sequential scans are out of the question, whatever the
-/// statistics say.
-async fn begin(db: &Database) -> sqlx::Result<sqlx::Transaction<'static, sqlx::Postgres>> {
-    let mut tx = db
-        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        .await?;
-    pg::query("SELECT set_config('enable_seqscan', 'off', true)")
-        .execute(&mut *tx)
-        .await?;
-    Ok(tx)
+/// What every look begins with.
+async fn primary(tx: &mut PgConnection) -> sqlx::Result<Result<Seen, Unavailable>> {
+    let seen = seen(tx).await?;
+    Ok(match seen.is_standby {
+        true => Err(Unavailable::new(STORE, "the server is a standby")),
+        false => Ok(seen),
+    })
 }
 
-/// A crash, a promotion and a restore change one of the two times, whichever server answers.
-async fn seen(tx: &mut PgConnection) -> sqlx::Result<Result<Seen, Unavailable>> {
-    let row = pg::query(
-        "SELECT pg_is_in_recovery(), \
-                concat_ws('/', pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_bgwriter)), \
-                pg_current_snapshot()::text, now()",
-    )
-    .fetch_one(tx)
-    .await?;
-    if row.try_get::<bool, _>(0)? {
-        return Ok(Err(Unavailable::new(STORE, "the server is a standby")));
-    }
-    Ok(Ok(Seen {
-        position: Position {
-            incarnation: row.try_get(1)?,
-            snapshot: row.try_get(2)?,
-        },
-        now: row.try_get::<SqlTime, _>(3)?.into(),
-    }))
-}
-
-/// What the transactions changed that an earlier snapshot had not seen. (Rows of a restored dump
-/// may name transactions that are still to come; they were loaded.)
+/// What is news since an earlier look.
 fn changed(Table { name, id }: Table) -> String {
-    format!(
-        "SELECT {id}, expires_at FROM {name} \
-          WHERE changed_in >= pg_snapshot_xmin($1::text::pg_snapshot) \
-            AND changed_in < pg_snapshot_xmax(pg_current_snapshot()) \
-            AND NOT pg_visible_in_snapshot(changed_in, $1::text::pg_snapshot)"
-    )
+    format!("SELECT {id}, expires_at FROM {name} WHERE {NEWS}")
 }
 
 async fn page(
@@ -375,7 +324,7 @@ async fn page(
           WHERE {id} > $1 AND expires_at >= now() - $2 * interval '1 second' \
           ORDER BY {id} LIMIT $3"
     );
-    let mut tx = begin(db).await?;
+    let mut tx = begin_to_read_part(db).await?;
     let rows: Vec<(String, SqlTime)> = pg::query_as(AssertSqlSafe(sql))
         .bind(after)
         .bind(CLOCK_SKEW.as_secs_f64())

@@ -7,6 +7,7 @@ mod asking;
 mod cache;
 mod known;
 mod memory;
+pub(crate) mod position;
 mod postgres;
 pub mod purge;
 
@@ -18,6 +19,7 @@ use super::{Fault, Unavailable};
 
 pub use cache::{CacheState, Caching, WhenUnavailable};
 pub use memory::{LOG_FILE, MemoryRevocations};
+pub use position::Position;
 pub use postgres::PostgresRevocations;
 pub(crate) use postgres::{SESSIONS, TOKENS, Table};
 

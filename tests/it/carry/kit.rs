@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
-use dbctl::carry::kit::{Kept, Kit, Standing};
+use dbctl::carry::kit::{Kept, Kit, Reach, Standing};
 use dbctl::contract::{KitSeal, RevokedToken, Snapshot};
+use dbctl::runtime::revocation::Position;
 use jiff::Timestamp;
+use serde_json::json;
 
 /// What Postgres says, with one revoked token for each name.
 fn says(tokens: &[&str]) -> Snapshot {
@@ -28,8 +30,25 @@ fn kit(dir: &Path) -> Kit {
     Kit::open(dir, "production").expect("a kit")
 }
 
+fn at(snapshot: &str) -> Position {
+    let position = json!({ "incarnation": "one", "snapshot": snapshot });
+    serde_json::from_value(position).expect("a position")
+}
+
+fn news(from: &str, to: &str) -> Reach {
+    Reach::News {
+        from: at(from),
+        to: Some(at(to)),
+    }
+}
+
+fn everything(to: &str) -> Reach {
+    Reach::Everything { to: Some(at(to)) }
+}
+
 fn refresh(kit: &Kit, tokens: &[&str]) -> KitSeal {
-    kit.refresh(&says(tokens), false).expect("refreshed").1
+    let refreshed = kit.refresh(&says(tokens), &news("5:5:", "6:6:"));
+    refreshed.expect("refreshed").1
 }
 
 fn there(kit: &Kit) -> Kept {
@@ -196,9 +215,9 @@ fn with_all_of_postgres_a_kit_that_is_not_to_be_trusted_is_begun_anew() {
     let second = refresh(&kit, &["b"]);
     std::fs::write(kit.path(), &copy).expect("restored");
     let kit = kit.recorded_as(&[second]);
-    kit.refresh(&says(&["c"]), false)
+    kit.refresh(&says(&["c"]), &news("5:5:", "6:6:"))
         .expect_err("a delta is not enough");
-    kit.refresh(&says(&["c"]), true)
+    kit.refresh(&says(&["c"]), &everything("6:6:"))
         .expect("all of Postgres is");
     assert_eq!(standing(&kit), Standing::Newer { by: 1 });
     let tokens: Vec<String> = there(&kit)
@@ -209,3 +228,36 @@ fn with_all_of_postgres_a_kit_that_is_not_to_be_trusted_is_begun_anew() {
         .collect();
     assert_eq!(tokens, ["c"]);
 }
+
+#[test]
+fn a_kit_never_says_to_have_more_than_it_was_given() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let kit = kit(dir.path());
+    let after = |reach: &Reach| {
+        kit.refresh(&says(&["a"]), reach).expect("refreshed");
+        there(&kit).position
+    };
+    assert_eq!(after(&news("5:5:", "6:6:")), None, "of the rest is nothing");
+    assert_eq!(after(&everything("6:6:")), Some(at("6:6:")));
+    assert_eq!(after(&news("6:6:", "7:7:")), Some(at("7:7:")));
+    // Somebody who had looked at another kit before.
+    assert_eq!(after(&news("8:8:", "9:9:")), Some(at("7:7:")));
+    assert_eq!(after(&Reach::Everything { to: None }), None);
+}
+
+#[test]
+fn a_kit_from_before_there_were_positions_is_read() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let kit = kit(dir.path());
+    std::fs::write(kit.path(), OLDER).expect("written");
+    let kept = there(&kit);
+    assert_eq!(kept.snapshot.revoked_tokens[0].token_id, "token-1");
+    assert!(kept.complete_at.is_some());
+    assert_eq!(kept.position, None);
+    refresh(&kit, &["token-2"]);
+    assert_eq!(there(&kit).position, None, "it is to be read whole first");
+}
+
+const OLDER: &str = r#"{"sealed":{"schema":"dbctl.kit/2","env":"production","place":"host:/kit","kit":"0197f0a0-0000-7000-8000-000000000001","serial":1,"earlier":[]},"hash":"8a1508d7fb3fe2b057a0502815f524041ccea2faf6f30a6071e618ba7223776e"}
+{"snapshot":{"schema":"dbctl.carry/1","taken_at":"2026-01-02T03:04:05Z","source":"postgres","revoked_tokens":[{"token_id":"token-1","revoked_at":"2026-01-02T03:04:05Z","expires_at":"9999-12-30T22:00:00Z"}],"revoked_sessions":[],"watermarks":[],"keys":[]},"complete_at":"2026-01-02T03:04:05Z","pace":[]}
+"#;

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use dbctl::carry::kit::{CARRY_FILE, Kit, place};
+use dbctl::carry::kit::{CARRY_FILE, Kit, Reach, place};
 use dbctl::carry::merge::{Counts, beyond, merge, with_margin, without_expired};
 use dbctl::contract::{PublicKey, RevokedSession, RevokedToken, Snapshot, Watermark};
 use dbctl::keys::Algorithm;
 use jiff::Timestamp;
 use proptest::prelude::*;
+
+/// All of Postgres was read.
+const ALL: Reach = Reach::Everything { to: None };
 
 /// Few names and times, so that snapshots overlap.
 fn snapshot() -> impl Strategy<Value = Snapshot> {
@@ -210,12 +213,17 @@ fn the_kit_keeps_everything_it_was_ever_given_and_nobody_else_reads_it() {
         revoked_tokens: vec![revoked("one", at(600))],
         ..taken(at(-20), 500)
     };
-    kit.refresh(&first, true).expect("written");
+    kit.refresh(&first, &ALL).expect("written");
     let second = Snapshot {
         revoked_tokens: vec![revoked("two", at(600))],
         ..taken(at(-10), 400)
     };
-    let (counts, _) = kit.refresh(&second, false).expect("written");
+    let position = r#"{"incarnation":"one","snapshot":"5:5:"}"#;
+    let part = Reach::News {
+        from: serde_json::from_str(position).expect("a position"),
+        to: None,
+    };
+    let (counts, _) = kit.refresh(&second, &part).expect("written");
     assert_eq!((counts.revoked_tokens, counts.watermarks), (2, 1));
     let kept = kit.load().expect("readable").expect("there");
     assert_eq!(kept.snapshot.watermarks[0].reserved_high, 500);
@@ -237,7 +245,7 @@ fn the_kit_keeps_everything_it_was_ever_given_and_nobody_else_reads_it() {
 fn a_damaged_kit_is_an_error_and_never_an_empty_one() {
     let dir = tempfile::tempdir().expect("a directory");
     let kit = Kit::open(dir.path(), "production").expect("a kit");
-    kit.refresh(&taken(at(0), 5), true).expect("written");
+    kit.refresh(&taken(at(0), 5), &ALL).expect("written");
     let good = std::fs::read_to_string(kit.path()).expect("there");
     for damaged in [
         &good[..good.len() - 5],
@@ -248,7 +256,7 @@ fn a_damaged_kit_is_an_error_and_never_an_empty_one() {
         std::fs::write(kit.path(), damaged).expect("written");
         let problem = kit.load().expect_err("damaged");
         assert!(problem.to_string().contains("kit.json"), "{problem}");
-        kit.refresh(&taken(at(0), 6), true)
+        kit.refresh(&taken(at(0), 6), &ALL)
             .expect_err("not overwritten");
     }
 }
@@ -258,7 +266,7 @@ fn going_back_from_the_kit_adds_a_window_and_what_may_have_been_used_since() {
     let dir = tempfile::tempdir().expect("a directory");
     let kit = Kit::open(dir.path(), "production").expect("a kit");
     // 100 nonces, one window, in each of the last seconds; and ten seconds of silence.
-    kit.refresh(&taken(at(-20), 1_000), true).expect("written");
+    kit.refresh(&taken(at(-20), 1_000), &ALL).expect("written");
     let now = Timestamp::now();
     let kept = kit.load().expect("readable").expect("there");
     let alone = kit.for_going_back(&kept, now);
@@ -266,7 +274,7 @@ fn going_back_from_the_kit_adds_a_window_and_what_may_have_been_used_since() {
         alone.watermarks[0].reserved_high, 1_100,
         "nothing is known about its pace"
     );
-    kit.refresh(&taken(at(-10), 2_000), true).expect("written");
+    kit.refresh(&taken(at(-10), 2_000), &ALL).expect("written");
     let kept = kit.load().expect("readable").expect("there");
     let raised = kit.for_going_back(&kept, Timestamp::now());
     let high = raised.watermarks[0].reserved_high;

@@ -5,8 +5,8 @@ use std::net::TcpListener;
 use std::sync::Mutex;
 
 use dbctl::carry::kit::Kit;
-use dbctl::carry::over::{self, Fleet as Targets, Progress, Source, Store};
-use dbctl::contract::Snapshot;
+use dbctl::carry::over::{self, Fleet as Targets, Placed, Progress, Source, Store};
+use dbctl::contract::{RevokedSession, RevokedToken, Snapshot};
 use dbctl::pg::Database;
 use dbctl::runtime::toggles::{Mode, Modes, Toggle};
 use dbctl::settings::{Environment, Target};
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::support::fleet::Fleet;
-use crate::support::service::{Backed, token};
+use crate::support::service::{Backed, eventually, id, token};
 
 const QUIET: fn(Progress) = |_| {};
 
@@ -67,7 +67,7 @@ impl Stage {
         self.runtime.block_on(sequence)
     }
 
-    fn back(&self, on: &[&str]) -> dbctl::error::Result<(over::Carried, Snapshot)> {
+    fn back(&self, on: &[&str]) -> dbctl::error::Result<(over::Carried, Placed)> {
         let (flipping, everyone) = (self.targets(on), self.targets(&[]));
         let sequence = over::back(&flipping, &everyone, Some(self.store()), &self.kit, &QUIET);
         self.runtime.block_on(sequence)
@@ -79,9 +79,9 @@ impl Stage {
         self.runtime.block_on(sequence)
     }
 
-    fn settle(&self, snapshot: &Snapshot) -> over::Carried {
+    fn settle(&self, placed: &Placed) -> over::Carried {
         let fleet = self.targets(&[]);
-        let sequence = over::settle(&fleet, Some(self.store()), snapshot, &QUIET);
+        let sequence = over::settle(&fleet, Some(self.store()), placed, &QUIET);
         self.runtime.block_on(sequence)
     }
 
@@ -210,11 +210,11 @@ fn there_and_back_nothing_revoked_revives_no_nonce_repeats_and_every_token_verif
     let rows = "SELECT count(*) FROM security.revoked_tokens";
     let before = stage.backed.db.psql(rows);
 
-    let (carried, snapshot) = stage.back(&[]).expect("carried");
+    let (carried, placed) = stage.back(&[]).expect("carried");
     assert_eq!(carried.source, Source::Postgres);
-    stage.flip_back(&all, &snapshot);
+    stage.flip_back(&all, &placed.snapshot);
     stage.everybody_knows(&live, &gone);
-    let settled = stage.settle(&snapshot);
+    let settled = stage.settle(&placed);
     assert!(settled.without.is_empty(), "{:?}", settled.without);
     live.extend(stage.fleet.each(|i| i.issue("grace")));
     stage.everybody_knows(&live, &gone);
@@ -249,7 +249,7 @@ fn with_postgres_gone_the_kit_takes_everything_back() {
     stage.take_nonces();
     stage.backed.db.server().kill();
 
-    let (carried, snapshot) = stage.back(&[]).expect("carried");
+    let (carried, placed) = stage.back(&[]).expect("carried");
     assert!(
         matches!(carried.source, Source::Kit { .. }),
         "{:?}",
@@ -261,8 +261,8 @@ fn with_postgres_gone_the_kit_takes_everything_back() {
             .to_string()
             .starts_with("from the rollback kit")
     );
-    stage.flip_back(&[], &snapshot);
-    let settled = stage.settle(&snapshot);
+    stage.flip_back(&[], &placed.snapshot);
+    let settled = stage.settle(&placed);
     let silent: Vec<&str> = settled.without.iter().map(|w| &*w.target).collect();
     assert_eq!(silent, ["postgres"], "said, and no reason to stop");
     stage.everybody_knows(&live, &gone);
@@ -364,11 +364,11 @@ fn a_target_that_hangs_holds_nobody_up_and_is_never_taken_for_done() {
 
     stage.forward(&["auth-1"]).expect("the others go on");
     stage.flip(&["auth-1"]);
-    let (carried, snapshot) = stage.back(&["auth-1", "stuck"]).expect("back never waits");
+    let (carried, placed) = stage.back(&["auth-1", "stuck"]).expect("back never waits");
     assert_eq!(carried.source, Source::Postgres);
     assert_eq!(carried.without[0].target, "stuck");
-    stage.flip_back(&["auth-1"], &snapshot);
-    stage.settle(&snapshot);
+    stage.flip_back(&["auth-1"], &placed.snapshot);
+    stage.settle(&placed);
     let seen = stage.fleet.with("auth-1", |i| i.verify(token(&gone)));
     assert_eq!(seen, (401, "revoked_token".into()));
 }
@@ -390,13 +390,144 @@ fn what_was_revoked_on_postgres_after_the_last_look_is_not_lost() {
     stage.forward(&[]).expect("carried");
     stage.flip(&[]);
     let late = stage.fleet.with("auth-1", |i| i.issue("bob"));
-    let (_, snapshot) = stage.back(&[]).expect("carried");
+    let (_, placed) = stage.back(&[]).expect("carried");
     // A process that could not be fenced accepts one more, just before its restart.
     stage.fleet.with("auth-1", |i| {
         assert_eq!(i.admin("DELETE", "/v1/carry/fence", None).status, 200);
     });
     revoke(&stage, "auth-1", &late, false);
-    stage.flip_back(&[], &snapshot);
-    stage.settle(&snapshot);
+    stage.flip_back(&[], &placed.snapshot);
+    stage.settle(&placed);
     stage.everybody_knows(&[], &[late]);
+}
+
+/// Revokes `tokens`, and `sessions` as such, as somebody who drives from another machine does it:
+/// what they bring keeps the time at which it was revoked, which is long ago.
+fn brought_by_another_machine(stage: &Stage, tokens: &[&Value], sessions: &[&Value]) {
+    let now = jiff::Timestamp::now();
+    let revoked_at = now - std::time::Duration::from_secs(3_600);
+    let expires_at = now + std::time::Duration::from_secs(3_600);
+    let token = |issued: &&Value| RevokedToken {
+        token_id: id(issued, "token_id").to_owned(),
+        revoked_at,
+        expires_at,
+        reason: None,
+    };
+    let session = |issued: &&Value| RevokedSession {
+        session_id: id(issued, "session_id").to_owned(),
+        revoked_at,
+        expires_at,
+        reason: None,
+    };
+    let theirs = Snapshot {
+        schema: Snapshot::SCHEMA.into(),
+        taken_at: now,
+        source: "auth-9".into(),
+        revoked_tokens: tokens.iter().map(token).collect(),
+        revoked_sessions: sessions.iter().map(session).collect(),
+        ..Snapshot::default()
+    };
+    let import = dbctl::carry::postgres::import(&stage.database, "access-tokens", &theirs);
+    stage.runtime.block_on(import).expect("imported");
+}
+
+#[test]
+fn what_another_machine_brought_late_is_not_missed_by_a_rollback() {
+    let stage = Stage::new(&["auth-1"]);
+    let gone: Vec<Value> = ["bob", "carol", "dave", "erin"]
+        .map(|name| stage.fleet.with("auth-1", |i| i.issue(name)))
+        .into();
+    stage.forward(&[]).expect("carried");
+    stage.flip(&[]);
+    // After this machine made its kit.
+    brought_by_another_machine(&stage, &[&gone[0]], &[&gone[1]]);
+    let (carried, placed) = stage.back(&[]).expect("carried");
+    assert_eq!(carried.source, Source::Postgres);
+    let taken = (
+        carried.counts.revoked_tokens,
+        carried.counts.revoked_sessions,
+    );
+    assert_eq!(taken, (1, 1));
+    // And after it read its last from Postgres.
+    brought_by_another_machine(&stage, &[&gone[2]], &[&gone[3]]);
+    stage.flip_back(&[], &placed.snapshot);
+    let settled = stage.settle(&placed);
+    assert!(settled.without.is_empty(), "{:?}", settled.without);
+    stage.everybody_knows(&[], &gone);
+}
+
+#[test]
+fn after_a_crash_of_the_server_everything_is_read_and_nothing_is_missed() {
+    let stage = Stage::new(&["auth-1"]);
+    let gone = ["bob", "carol"].map(|name| stage.fleet.with("auth-1", |i| i.issue(name)));
+    stage.forward(&[]).expect("carried");
+    stage.flip(&[]);
+    let complete_at = || {
+        let kept = stage.kit.load().expect("readable").expect("there");
+        (kept.complete_at, kept.position)
+    };
+    let crash_and_revoke = |issued: &Value| {
+        stage.backed.db.server().kill();
+        stage.backed.db.server().start();
+        // As if its transaction had an id that was in use before: none that a snapshot of then
+        // would take for new.
+        stage.backed.db.psql(&format!(
+            "ALTER TABLE security.revoked_tokens ALTER changed_in SET DEFAULT '3'; \
+             INSERT INTO security.revoked_tokens (token_id, revoked_at, expires_at) \
+             VALUES ('{}', now() - interval '1 hour', now() + interval '1 hour'); \
+             ALTER TABLE security.revoked_tokens ALTER changed_in SET DEFAULT pg_current_xact_id()",
+            id(issued, "token_id")
+        ));
+        // The connections of before are dead: a rollback would not wait for new ones.
+        eventually("the database answers", || {
+            let read = dbctl::carry::postgres::export(&stage.database);
+            stage.runtime.block_on(read).is_ok()
+        });
+    };
+    let before = complete_at();
+    crash_and_revoke(&gone[0]);
+    assert_eq!(stage.sync().expect("synchronised").counts.revoked_tokens, 1);
+    let after = complete_at();
+    assert!(after.0 > before.0 && after.1 != before.1, "{after:?}");
+    stage.sync().expect("synchronised");
+    assert_eq!(complete_at().0, after.0, "then again what is new only");
+    crash_and_revoke(&gone[1]);
+    let (carried, placed) = stage.back(&[]).expect("carried");
+    assert_eq!(carried.source, Source::Postgres);
+    assert!(carried.without.is_empty(), "{:?}", carried.without);
+    stage.flip_back(&[], &placed.snapshot);
+    stage.settle(&placed);
+    stage.everybody_knows(&[], &gone);
+}
+
+#[test]
+fn where_there_is_no_time_to_read_everything_what_may_be_missing_is_said() {
+    let stage = Stage::new(&["auth-1"]);
+    let gone = ["bob", "carol"].map(|name| stage.fleet.with("auth-1", |i| i.issue(name)));
+    stage.forward(&[]).expect("carried");
+    stage.flip(&[]);
+    brought_by_another_machine(&stage, &[&gone[0]], &[]);
+    revoke(&stage, "auth-1", &gone[1], false);
+    // Another table, of which nobody knows what is new, and slow where all of it is read.
+    stage.backed.db.psql(
+        "CREATE FUNCTION public.slow(revoked_at timestamptz) RETURNS boolean LANGUAGE plpgsql COST 1000000 AS \
+         'BEGIN IF revoked_at < now() - interval ''10 minutes'' THEN PERFORM pg_sleep(3); END IF; RETURN true; END'; \
+         ALTER TABLE security.revoked_tokens RENAME TO all_revoked_tokens; \
+         CREATE VIEW security.revoked_tokens AS SELECT * FROM security.all_revoked_tokens WHERE slow(revoked_at)",
+    );
+    let (carried, placed) = stage.back(&[]).expect("carried");
+    assert_eq!(carried.source, Source::Postgres);
+    assert_eq!(carried.counts.revoked_tokens, 1, "the one of just now");
+    assert_eq!(carried.without.len(), 1, "{:?}", carried.without);
+    assert_eq!(carried.without[0].target, "postgres");
+    let why = &carried.without[0].why;
+    assert!(why.contains("what another machine brought"), "{why}");
+    // Read whole again, it is known.
+    stage.backed.db.psql(
+        "DROP VIEW security.revoked_tokens; \
+         ALTER TABLE security.all_revoked_tokens RENAME TO revoked_tokens",
+    );
+    stage.flip_back(&[], &placed.snapshot);
+    stage.settle(&placed);
+    stage.everybody_knows(&[], &gone);
 }

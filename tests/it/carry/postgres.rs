@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use dbctl::carry::merge::Counts;
-use dbctl::carry::postgres::{export, export_since, import, missing};
+use dbctl::carry::postgres::{Read, everything, export, export_since, import, missing, news};
 use dbctl::contract::{RevokedSession, RevokedToken, Snapshot, Watermark};
 use dbctl::error::Exit;
 use dbctl::pg::Database;
+use dbctl::runtime::revocation::Position;
 use jiff::Timestamp;
+use sqlx::Executor as _;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::support::postgres::{Server, TestDb};
@@ -122,6 +124,99 @@ async fn what_is_there_is_only_ever_extended() {
         .expect("one row, given three times");
     let high = db.psql("SELECT max(reserved_high) FROM security.nonce_watermarks");
     assert_eq!(high, "7100");
+}
+
+/// What is in `read`, and up to where it was read.
+fn ids(read: Read) -> (Vec<String>, Position) {
+    let Snapshot {
+        revoked_tokens,
+        revoked_sessions,
+        ..
+    } = read.snapshot;
+    let tokens = revoked_tokens.into_iter().map(|t| t.token_id);
+    let sessions = revoked_sessions.into_iter().map(|s| s.session_id);
+    let mut ids: Vec<String> = tokens.chain(sessions).collect();
+    ids.sort();
+    (ids, read.position.expect("it can be followed"))
+}
+
+async fn since(database: &Database, position: &Position) -> (Vec<String>, Position) {
+    let read = news(database, position).await.expect("read");
+    ids(read.expect("it can be told"))
+}
+
+#[tokio::test]
+async fn news_are_what_came_in_since_whenever_it_was_revoked() {
+    let (db, database) = migrated();
+    import(&database, KEY, &many(3, 600))
+        .await
+        .expect("imported");
+    let (all, position) = ids(everything(&database).await.expect("read"));
+    assert_eq!(all.len(), 6);
+    db.psql(
+        "INSERT INTO security.revoked_tokens (token_id, revoked_at, expires_at)
+         VALUES ('brought', now() - interval '1 hour', now() + interval '1 hour'),
+                ('expired', now() - interval '2 hours', now() - interval '1 hour');
+         INSERT INTO security.revoked_sessions (session_id, revoked_at, expires_at)
+         VALUES ('brought too', now() - interval '1 day', 'infinity');
+         UPDATE security.revoked_tokens SET expires_at = expires_at + interval '1 hour'
+          WHERE token_id = 'token-1'",
+    );
+    let (new, position) = since(&database, &position).await;
+    assert_eq!(new, ["brought", "brought too", "token-1"]);
+    let (new, _) = since(&database, &position).await;
+    assert!(new.is_empty(), "{new:?}");
+    let read = news(&database, &position).await.expect("read");
+    let marks = read.expect("it can be told").snapshot.watermarks;
+    assert_eq!(marks.len(), 2, "always all of them");
+}
+
+#[tokio::test]
+async fn a_transaction_that_began_before_the_kit_was_read_and_committed_after_it_is_news() {
+    let (db, database) = migrated();
+    let mut slow = database.begin().await.expect("a transaction");
+    let add = "INSERT INTO security.revoked_tokens (token_id, revoked_at, expires_at)
+               VALUES ('slow', now() - interval '1 hour', now() + interval '1 hour')";
+    slow.execute(add).await.expect("added");
+    // Others overtake it.
+    db.psql(&add.replace("slow", "quick"));
+    let (all, position) = ids(everything(&database).await.expect("read"));
+    assert_eq!(all, ["quick"]);
+    db.psql(&add.replace("slow", "later"));
+    let (new, after) = since(&database, &position).await;
+    assert_eq!(new, ["later"]);
+    slow.commit().await.expect("committed");
+    assert_eq!(since(&database, &after).await.0, ["slow"]);
+    assert_eq!(since(&database, &position).await.0, ["later", "slow"]);
+}
+
+#[tokio::test]
+async fn what_is_news_is_not_said_of_another_database_or_of_tables_that_cannot_be_followed() {
+    let (db, database) = migrated();
+    let (_, position) = ids(everything(&database).await.expect("read"));
+    let (_other, elsewhere) = migrated();
+    let told = news(&elsewhere, &position).await.expect("read");
+    assert_eq!(told, None, "another database of the same server");
+    db.psql("ALTER TABLE security.revoked_sessions DROP COLUMN changed_in");
+    assert_eq!(news(&database, &position).await.expect("read"), None);
+    let read = everything(&database)
+        .await
+        .expect("it is read all the same");
+    assert_eq!(read.position, None);
+}
+
+#[tokio::test]
+async fn after_a_crash_or_a_restart_of_the_server_nobody_says_what_is_news() {
+    let db = Server::own().fresh_database();
+    db.migrate_by_hand();
+    let read = everything(&database(&db.url)).await.expect("read");
+    let (_, position) = ids(read);
+    for end in [Server::kill, Server::stop] {
+        end(db.server());
+        db.server().start();
+        let told = news(&database(&db.url), &position).await.expect("read");
+        assert_eq!(told, None);
+    }
 }
 
 #[tokio::test]

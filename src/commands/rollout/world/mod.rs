@@ -29,10 +29,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::carry::driver::Driver;
-use crate::carry::over::{Fleet, Store};
+use crate::carry::over::{Fleet, Placed, Store};
 use crate::check::logs::LogExcerpt;
 use crate::commands::Context;
-use crate::contract::{KitSeal, Snapshot};
+use crate::contract::KitSeal;
 use crate::error::{Exit, Problem, Result};
 use crate::keys::{By, Kek};
 use crate::pg::Database;
@@ -55,7 +55,7 @@ pub struct Live {
     /// One pool for each environment, opened when it is first needed.
     databases: Mutex<BTreeMap<String, Database>>,
     /// What a rollback placed, for the settling after its restart.
-    placed: Mutex<BTreeMap<String, Snapshot>>,
+    placed: Mutex<BTreeMap<String, Placed>>,
     /// The driver that this process is, to the targets.
     driver: Mutex<Option<Arc<Driver>>>,
     /// The journal does not answer, so nobody here knows the newest token.

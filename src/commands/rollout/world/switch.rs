@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::{Live, failed, succeeded};
 use crate::carry::client::CallFailed;
-use crate::carry::over::{self, Carried, Fleet, Source};
-use crate::contract::{IssueRequest, Snapshot};
+use crate::carry::over::{self, Carried, Fleet, Placed, Source};
+use crate::contract::IssueRequest;
 use crate::error::{Problem, Result};
 use crate::rollout::machine::{Found, Outcome};
 use crate::rollout::ports::{Done, Job};
@@ -100,7 +100,7 @@ impl Live {
     }
 
     /// Fences the fleet and takes the last from Postgres, or the kit, before it goes back.
-    async fn take_back(&self, env: &Environment, fleet: &Fleet) -> Result<(Carried, Snapshot)> {
+    async fn take_back(&self, env: &Environment, fleet: &Fleet) -> Result<(Carried, Placed)> {
         let kit = self.kit(env)?;
         let database = self.database(env).ok();
         let store = database.as_ref().map(|d| self.store(d));
@@ -121,14 +121,14 @@ impl Live {
 
     async fn to_local_with(
         &self,
-        (carried, snapshot): (Carried, Snapshot),
+        (carried, placed): (Carried, Placed),
         env: &Environment,
         fleet: &Fleet,
         set: &Toggles,
         restart: bool,
     ) -> Result<(Value, Vec<String>)> {
-        self.remember(env, snapshot.clone());
-        let set = toggle::set_all(fleet, set, Some(&snapshot), &|_| {}).await;
+        self.remember(env, placed.clone());
+        let set = toggle::set_all(fleet, set, Some(&placed.snapshot), &|_| {}).await;
         let mut wrong: Vec<String> = set
             .iter()
             .filter_map(|(name, said)| said.as_ref().err().map(|p| format!("{name}: {p}")))
@@ -137,21 +137,21 @@ impl Live {
             return Ok((json!({ "env": env.name, "carried": carried }), wrong));
         }
         let set = fleet.only(|name| set.iter().any(|(n, said)| n == name && said.is_ok()));
-        let switched = self.restart_fleet(env, &set, &snapshot).await;
+        let switched = self.restart_fleet(env, &set, &placed).await;
         wrong.append(&mut failures(&switched));
         Ok((seen(env, &carried, &switched), wrong))
     }
 
-    fn remember(&self, env: &Environment, snapshot: Snapshot) {
-        let mut placed = self.placed.lock().unwrap_or_else(|e| e.into_inner());
-        placed.insert(env.name.clone(), snapshot);
+    fn remember(&self, env: &Environment, placed: Placed) {
+        let mut all = self.placed.lock().unwrap_or_else(|e| e.into_inner());
+        all.insert(env.name.clone(), placed);
     }
 
     async fn restart_fleet(
         &self,
         env: &Environment,
         fleet: &Fleet,
-        snapshot: &Snapshot,
+        placed: &Placed,
     ) -> Vec<Switched> {
         let switched = toggle::restart_all(fleet, Patience::default(), &|_| {}).await;
         let database = self.database(env).ok();
@@ -160,16 +160,16 @@ impl Live {
         // must be known there too (P2).
         let everyone = Fleet::everyone(env);
         let everyone = everyone.as_ref().unwrap_or(fleet);
-        over::settle(everyone, store, snapshot, &|_| {}).await;
+        over::settle(everyone, store, placed, &|_| {}).await;
         switched
     }
 
     pub(super) async fn restart(&self, job: &Job) -> Result<Done> {
         let fleets = self.fleets(&job.targets())?;
         let restarted = fleets.iter().map(|(env, fleet)| async move {
-            let snapshot = self.placed_or_kept(env)?;
-            let switched = match &snapshot {
-                Some(snapshot) => self.restart_fleet(env, fleet, snapshot).await,
+            let placed = self.placed_or_kept(env)?;
+            let switched = match &placed {
+                Some(placed) => self.restart_fleet(env, fleet, placed).await,
                 None => toggle::restart_all(fleet, Patience::default(), &|_| {}).await,
             };
             Ok::<_, Problem>((times(&switched), failures(&switched)))
@@ -185,14 +185,17 @@ impl Live {
     }
 
     /// What the rollback placed; after a crash of dbctl, what the kit holds.
-    fn placed_or_kept(&self, env: &Environment) -> Result<Option<Snapshot>> {
-        let placed = self.placed.lock().unwrap_or_else(|e| e.into_inner());
-        if let Some(snapshot) = placed.get(&env.name) {
-            return Ok(Some(snapshot.clone()));
+    fn placed_or_kept(&self, env: &Environment) -> Result<Option<Placed>> {
+        let all = self.placed.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(placed) = all.get(&env.name) {
+            return Ok(Some(placed.clone()));
         }
         let kit = self.kit(env)?;
         let kept = kit.trusted()?;
-        Ok(kept.map(|k| kit.for_going_back(&k, jiff::Timestamp::now())))
+        Ok(kept.map(|k| Placed {
+            snapshot: kit.for_going_back(&k, jiff::Timestamp::now()),
+            position: k.position,
+        }))
     }
 
     /// Back to memory/file, a look, and forward again, on targets that run on Postgres.
