@@ -280,10 +280,10 @@ fn with_postgres_gone_a_target_finds_at_its_start_what_those_in_memory_know() {
     revoke(&stage, "auth-2", &gone, false);
     stage.backed.db.server().kill();
 
-    let (carried, snapshot) = stage.back(&["auth-1"]).expect("carried");
+    let (carried, placed) = stage.back(&["auth-1"]).expect("carried");
     let source = carried.source;
     assert!(matches!(source, Source::Kit { .. }), "{source:?}");
-    stage.flip_back(&["auth-1"], &snapshot);
+    stage.flip_back(&["auth-1"], &placed.snapshot);
     // Before the two exchange anything.
     stage.everybody_knows(&[], &[gone]);
 }
