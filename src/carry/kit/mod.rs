@@ -208,9 +208,10 @@ impl Kit {
     /// # Errors
     /// Also when it is not what the journal recorded, and no person accepted it.
     pub fn trusted(&self) -> Result<Option<Kept>> {
-        let Some(kept) = self.load()? else {
-            return Ok(None);
-        };
+        self.load()?.map(|kept| self.vouched(kept)).transpose()
+    }
+
+    fn vouched(&self, kept: Kept) -> Result<Kept> {
         match self.standing(&kept) {
             Standing::Contradicted { why } => Err(Problem::new(
                 Exit::Config,
@@ -225,7 +226,7 @@ impl Kit {
             Standing::Recorded
             | Standing::Newer { .. }
             | Standing::Unrecorded
-            | Standing::Accepted { .. } => Ok(Some(kept)),
+            | Standing::Accepted { .. } => Ok(kept),
         }
     }
 
@@ -247,13 +248,20 @@ impl Kit {
     /// it, a kit that is not to be trusted is begun anew. Returns what it holds now, and the seal
     /// for the journal.
     pub fn refresh(&self, fresh: &Snapshot, reach: &Reach) -> Result<(Counts, KitSeal)> {
+        let (snapshot, seal) = self.renew(fresh, reach)?;
+        Ok((Counts::of(&snapshot), seal))
+    }
+
+    /// As [`Kit::refresh`], for whoever goes on with all that it holds now: a large kit takes long
+    /// to read.
+    pub fn renew(&self, fresh: &Snapshot, reach: &Reach) -> Result<(Snapshot, KitSeal)> {
         let _alone = self.lock()?;
         let now = Timestamp::now();
         // One that is damaged is left for a person to look at.
         let complete = matches!(reach, Reach::Everything { .. });
         let old = match self.load()? {
             Some(kept) if complete && !self.standing(&kept).is_usable() => None,
-            Some(_) => self.trusted()?,
+            Some(kept) => Some(self.vouched(kept)?),
             None => None,
         };
         let (before, mut complete_at, pace) = match &old {
@@ -265,14 +273,13 @@ impl Kit {
         }
         let snapshot = merge(before.into_iter().chain([fresh]));
         let snapshot = without_expired(&snapshot, now, CLOCK_SKEW);
-        let counts = Counts::of(&snapshot);
         let body = Body {
             pace: paces(before, pace, &snapshot),
             snapshot,
             complete_at,
             position: reach.position(old.as_ref().and_then(|k| k.position.as_ref())),
         };
-        let body = serde_json::to_vec(&body).expect("a kit is plain data");
+        let held = serde_json::to_vec(&body).expect("a kit is plain data");
         let first = || Sealed::first(SCHEMA, &self.env, &self.place);
         let sealed = match (&old, &self.recorded) {
             (Some(old), _) => Sealed {
@@ -283,19 +290,19 @@ impl Kit {
             (None, None) => first(),
         };
         let head = Head {
-            hash: sealed.hash(&body),
+            hash: sealed.hash(&held),
             sealed,
         };
         let mut bytes = serde_json::to_vec(&head).expect("a seal is plain data");
         bytes.push(b'\n');
-        bytes.extend_from_slice(&body);
+        bytes.extend_from_slice(&held);
         bytes.push(b'\n');
         let path = self.path();
         crate::durable::write_private(&path, &bytes).doing(
             Exit::Failed,
             format!("writing the rollback kit {}", path.display()),
         )?;
-        Ok((counts, head.sealed.named(&head.hash)))
+        Ok((body.snapshot, head.sealed.named(&head.hash)))
     }
 
     /// One refresh at a time: two would both follow the same one.

@@ -171,24 +171,43 @@ pub(super) async fn all_of_postgres(store: Store<'_>, tell: Tell<'_>) -> Result<
     Ok((snapshot, Reach::Everything { to: position }))
 }
 
+/// The kit, where it may be gone by; says so where it is not what the journal recorded.
+///
+/// # Errors
+/// It is damaged.
+pub(super) fn usable(
+    kit: &Kit,
+    without: &mut Vec<Without>,
+    tell: Tell<'_>,
+) -> Result<Option<Kept>> {
+    let Some(kept) = kit.load()? else {
+        return Ok(None);
+    };
+    let standing = kit.standing(&kept);
+    if standing.is_usable() {
+        return Ok(Some(kept));
+    }
+    lacking(without, "the rollback kit", standing, tell);
+    Ok(None)
+}
+
 /// What is new in Postgres since the kit was fresh; or all of it every now and then, and where
 /// nobody can say what is new.
 pub(super) async fn read_postgres(
     store: Store<'_>,
-    kit: &Kit,
+    kept: Option<&Kept>,
     tell: Tell<'_>,
 ) -> Result<(Snapshot, Reach)> {
     let now = Timestamp::now();
     // One that is not what the journal recorded is made anew from all of Postgres.
-    let usable = |k: &Kept| kit.standing(k).is_usable();
-    let fresh = kit.load()?.filter(usable).filter(|k| {
+    let fresh = kept.filter(|k| {
         k.complete_at
             .is_some_and(|at| age(at, now) < COMPLETE_EVERY)
     });
-    let Some(from) = fresh.and_then(|k| k.position) else {
+    let Some(from) = fresh.and_then(|k| k.position.as_ref()) else {
         return all_of_postgres(store, tell).await;
     };
-    let news = postgres::news(store.database, &from);
+    let news = postgres::news(store.database, from);
     let Some(Read { snapshot, position }) = in_time(READ_POSTGRES, store, news).await? else {
         return all_of_postgres(store, tell).await;
     };
@@ -196,6 +215,7 @@ pub(super) async fn read_postgres(
         from: postgres::SOURCE.into(),
         counts: Counts::of(&snapshot),
     });
+    let from = from.clone();
     Ok((snapshot, Reach::News { from, to: position }))
 }
 
@@ -329,17 +349,6 @@ pub(super) async fn nearby(others: &Fleet) -> Vec<Snapshot> {
     let said = others.all(|m| async { m.client.within(DELTA_BACK).export().await });
     let said = said.await.into_iter();
     said.filter_map(|(_, export)| export.ok()).collect()
-}
-
-pub(super) fn kept(kit: &Kit) -> Result<Snapshot> {
-    let kept = kit.load()?;
-    kept.map(|k| k.snapshot).ok_or_else(|| {
-        Problem::new(
-            Exit::Failed,
-            format!("reading the rollback kit {}", kit.path().display()),
-            "it is gone although it was just written",
-        )
-    })
 }
 
 pub(super) fn without_watermarks(snapshot: &Snapshot) -> Snapshot {

@@ -2,8 +2,8 @@
 //! fresh.
 
 use super::parts::{
-    exports, kept, locals, must_all_answer, note, place_everywhere, publish, read_postgres,
-    tell_of_kit, without_watermarks,
+    exports, locals, must_all_answer, note, place_everywhere, publish, read_postgres, usable,
+    without_watermarks,
 };
 use super::{Carried, Fleet, Source, Store, Tell};
 use crate::carry::kit::{Kit, Reach};
@@ -20,15 +20,15 @@ use crate::error::Result;
 /// When Postgres does not answer. A target that does not is in [`Carried::without`].
 pub async fn sync(fleet: &Fleet, store: Store<'_>, kit: &Kit, tell: Tell<'_>) -> Result<Carried> {
     let mut without = Vec::new();
-    tell_of_kit(kit, &mut without, tell);
+    let before = usable(kit, &mut without, tell)?;
     let local = locals(fleet, &mut without, tell).await;
     let exports = exports(&local, &mut without, tell).await;
     let everything = merge(exports.iter().map(|(_, export)| export));
-    let (known, reach) = read_postgres(store, kit, tell).await?;
+    let (known, reach) = read_postgres(store, before.as_ref(), tell).await?;
     // What the kit holds was in Postgres when it was made; each minute all of Postgres is read.
-    let there = match kit.trusted() {
-        Ok(Some(old)) if matches!(reach, Reach::News { .. }) => merge([&old.snapshot, &known]),
-        Ok(_) | Err(_) => known.clone(),
+    let there = match &before {
+        Some(old) if matches!(reach, Reach::News { .. }) => merge([&old.snapshot, &known]),
+        Some(_) | None => known.clone(),
     };
     let news = Snapshot {
         watermarks: everything.watermarks.clone(),
@@ -42,8 +42,7 @@ pub async fn sync(fleet: &Fleet, store: Store<'_>, kit: &Kit, tell: Tell<'_>) ->
         taken_at: known.taken_at,
         ..merge([&known, &everything])
     };
-    let (_, seal) = kit.refresh(&all, &reach)?;
-    let kept = kept(kit)?;
+    let (kept, seal) = kit.renew(&all, &reach)?;
     // Not the watermarks: the node itself keeps them, and a margin added each time would run away.
     let published = without_watermarks(&kept);
     publish(&exports, &published, &mut without, tell).await;
@@ -73,7 +72,7 @@ pub async fn refresh(
     tell: Tell<'_>,
 ) -> Result<Carried> {
     let mut without = Vec::new();
-    tell_of_kit(kit, &mut without, tell);
+    let before = usable(kit, &mut without, tell)?;
     let mut silent = Vec::new();
     let local = locals(fleet, &mut silent, tell).await;
     let exports = exports(&local, &mut silent, tell).await;
@@ -81,7 +80,7 @@ pub async fn refresh(
         "the kit is as it was: what this target alone knows would be missing",
         &silent,
     )?;
-    let (known, reach) = read_postgres(store, kit, tell).await?;
+    let (known, reach) = read_postgres(store, before.as_ref(), tell).await?;
     let everything = merge(exports.iter().map(|(_, export)| export).chain([&known]));
     let all = Snapshot {
         taken_at: known.taken_at,
