@@ -1,9 +1,13 @@
-//! What a service pays for its security state, beside what it could pay at least: `pgbench` and
+//! What a service pays for its security state, beside what it could pay at least: `pgbench`, `COPY` and
 //! the crypto library are measured in the same run, on the same server and cores.
 //!
-//! Wants a superuser's `DATABASE_URL` of an empty database, and `pgbench` on the path.
+//! Wants a superuser's `DATABASE_URL` of a migrated database, and `pgbench` and `psql` on the path;
+//! `benches/state` brings all of it.
 
+mod carry;
 mod nonces;
+mod purge;
+mod revocations;
 mod rival;
 mod tokens;
 
@@ -33,8 +37,15 @@ fn main() {
     match args[..] {
         ["nonces"] => runtime.block_on(nonces::measure()),
         ["tokens"] => tokens::measure(),
-        _ => eprintln!("usage: runtime nonces|tokens"),
+        ["revocations", rows] => runtime.block_on(revocations::measure(number(rows))),
+        ["purge", url, rows] => runtime.block_on(purge::measure(url, number(rows))),
+        ["carry", rows] => runtime.block_on(carry::measure(number(rows))),
+        _ => eprintln!("usage: runtime nonces|tokens|revocations ROWS|purge URL ROWS|carry ROWS"),
     }
+}
+
+fn number(text: &str) -> u64 {
+    text.parse().expect("a number of rows")
 }
 
 fn url() -> String {
@@ -51,4 +62,10 @@ fn pool(connections: u32) -> Database {
 fn row(work: &str, ours: f64, rival: &str, theirs: f64, unit: &str, aim: &str) {
     let times = ours / theirs;
     println!("| {work} | {ours:.0} {unit} | {rival}: {theirs:.0} {unit} | {times:.2} × | {aim} |");
+}
+
+/// The `share` quantile of durations.
+fn quantile(sorted: &[Duration], share: f64) -> Duration {
+    let last = sorted.len() - 1;
+    sorted[(last as f64 * share).round() as usize]
 }

@@ -1,14 +1,20 @@
-//! `pgbench`, with one statement.
+//! `pgbench`, with one statement, and `psql`.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use super::{CLIENTS, FOR, url};
 
 /// Transactions a second of `script` on prepared statements.
 pub fn pgbench(script: &str) -> f64 {
+    pgbench_with(CLIENTS, script)
+}
+
+/// The same with another number of clients.
+pub fn pgbench_with(clients: u32, script: &str) -> f64 {
     let file = std::env::temp_dir().join(format!("dbctl-bench-{}.sql", std::process::id()));
     std::fs::write(&file, script).expect("a script");
-    let clients = CLIENTS.to_string();
+    let clients = clients.to_string();
     let seconds = FOR.as_secs().to_string();
     let output = Command::new("pgbench")
         .args([
@@ -24,4 +30,19 @@ pub fn pgbench(script: &str) -> f64 {
         .lines()
         .find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
     tps.unwrap_or_else(|| panic!("pgbench: {text}{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// How long `psql` takes for these commands, one after the other.
+pub fn psql(commands: &[&str]) -> Duration {
+    let mut psql = Command::new("psql");
+    psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", &url()]);
+    for command in commands {
+        psql.args(["-c", command]);
+    }
+    let began = Instant::now();
+    let output = psql.output().expect("psql is on the path");
+    let took = began.elapsed();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "psql: {said}");
+    took
 }
