@@ -75,5 +75,8 @@ pub async fn measure(rows: u64) {
         seconds(theirs),
         seconds(ours) / seconds(theirs)
     );
-    println!("| the same again, when all are there | {:.1} s | | | |", seconds(again));
+    println!(
+        "| the same again, when all are there | {:.1} s | | | |",
+        seconds(again)
+    );
 }

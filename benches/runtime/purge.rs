@@ -32,7 +32,11 @@ impl Load {
         let took = Arc::new(Mutex::new(Vec::new()));
         let stop = CancellationToken::new();
         let sending = tokio::spawn(send(url.to_owned(), Arc::clone(&took), stop.clone()));
-        Self { took, stop, sending }
+        Self {
+            took,
+            stop,
+            sending,
+        }
     }
 
     /// The latencies since the last call, sorted.
@@ -77,7 +81,8 @@ async fn send(url: String, took: Arc<Mutex<Vec<Duration>>>, stop: CancellationTo
             let said: Value = answer.json().await.expect("JSON");
             took.lock().expect("nobody panics").push(began.elapsed());
             // A token that was just revoked is denied.
-            let answered = status.is_success() || status == StatusCode::UNAUTHORIZED || n < RATE.into();
+            let answered =
+                status.is_success() || status == StatusCode::UNAUTHORIZED || n < RATE.into();
             assert!(answered, "{path}: {status} {said}");
             if let Some(new) = said.get("token") {
                 *token.lock().expect("nobody panics") = new.clone();
@@ -118,7 +123,12 @@ pub async fn measure(url: &str, rows: u64) {
     let done = purge(&db, &how, found, &CancellationToken::new(), &mut |_| ()).await;
     let took = began.elapsed();
     let during = load.taken();
-    let removed: u64 = done.expect("it purges").stores.iter().map(|s| s.removed).sum();
+    let removed: u64 = done
+        .expect("it purges")
+        .stores
+        .iter()
+        .map(|s| s.removed)
+        .sum();
     assert_eq!(removed, rows);
 
     tokio::time::sleep(WITHOUT).await;

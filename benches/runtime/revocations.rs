@@ -69,9 +69,14 @@ async fn from_memory(store: &Revocations, rows: u64) -> Vec<Duration> {
 /// Resident memory of this process, in MiB.
 fn memory() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let kib = status
-        .lines()
-        .find_map(|l| l.strip_prefix("VmRSS:")?.trim().split(' ').next()?.parse().ok());
+    let kib = status.lines().find_map(|l| {
+        l.strip_prefix("VmRSS:")?
+            .trim()
+            .split(' ')
+            .next()?
+            .parse()
+            .ok()
+    });
     kib.unwrap_or(0.0) / 1024.0
 }
 

@@ -94,3 +94,21 @@ fn whatever_fails_beside_whatever_is_under_way_no_promise_is_broken() {
         .collect();
     assert!(broken.is_empty(), "{broken:#?}");
 }
+
+#[test]
+fn killed_in_the_middle_of_a_cutover_and_of_a_rollback_postgres_takes_nothing_with_it() {
+    let mut rng = StdRng::seed_from_u64(rand::random());
+    let (seen, broken) = judge::there_and_back(&mut rng);
+    println!(
+        "{} requests, {} not answered; {} nonces, duplicates {}; {} revoked, resurrected {}; {} tokens, gaps {}",
+        seen.requests,
+        seen.unavailable_total(),
+        seen.nonces,
+        seen.nonces_twice,
+        seen.revoked_total(),
+        seen.revoked.allowed,
+        seen.tokens_issued,
+        seen.gaps,
+    );
+    assert!(broken.is_empty(), "{broken:#?}\n{seen:#?}");
+}

@@ -88,8 +88,8 @@ impl Ground {
         &self.proxy
     }
 
-    /// Begins to send honest requests to both.
-    pub fn traffic(&self) -> Traffic {
+    /// Begins to send honest requests to both, so many a second.
+    pub fn traffic(&self, requests_per_second: u32) -> Traffic {
         let address = |i: &mut Instance| i.url().to_owned();
         let instances = NAMES.map(|name| Address {
             name: name.into(),
@@ -99,7 +99,7 @@ impl Ground {
             name: "production".into(),
             instances: instances.into(),
         }]);
-        options.requests_per_second = 100;
+        options.requests_per_second = requests_per_second;
         let _runtime = self.runtime.enter();
         Traffic::start(options).expect("traffic")
     }

@@ -42,7 +42,7 @@ impl fmt::Display for Told {
 
 pub fn run(fault: Fault, work: Work, rng: &mut StdRng) -> Told {
     let ground = Ground::set(fault, work);
-    let traffic = ground.traffic();
+    let traffic = ground.traffic(100);
     std::thread::sleep(Duration::from_millis(1500));
     fault.prepare(&ground);
     std::thread::sleep(Duration::from_millis(500));
@@ -69,6 +69,32 @@ pub fn run(fault: Fault, work: Work, rng: &mut StdRng) -> Told {
         forgot: fault.makes_postgres_forget(),
         broken,
     }
+}
+
+/// Over to Postgres and back again under 200 requests a second, with Postgres killed while each switch
+/// is under way: between the fence and its end. What the traffic saw, and what was broken.
+pub fn there_and_back(rng: &mut StdRng) -> (Summary, Vec<String>) {
+    let ground = Ground::set(Fault::KillPostmaster, Work::Cutover);
+    let traffic = ground.traffic(200);
+    let mut broken = Vec::new();
+    std::thread::sleep(Duration::from_secs(4));
+    traffic.enter(Phase::During);
+    for work in [Work::Cutover, Work::Rollback] {
+        let mut under = work.begin(&ground);
+        under.until_fenced(&ground);
+        Fault::KillPostmaster.strike(&ground, &mut under, rng);
+        match under.finish(&ground) {
+            Ok(tries) => println!("{work}: done, begun {tries} times"),
+            Err(said) => broken.push(format!("{work}: it was never done: {said}")),
+        }
+        std::thread::sleep(Duration::from_secs(4));
+        broken.extend(modes(&ground, work));
+    }
+    traffic.enter(Phase::After);
+    std::thread::sleep(Duration::from_secs(4));
+    let summary = ground.runtime.block_on(traffic.stop());
+    broken.extend(seen_by_clients(&summary, Fault::KillPostmaster));
+    (summary, broken)
 }
 
 /// P1, P2, P3: the traffic's own books.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use super::ground::Ground;
+use super::ground::{BESIDE, Ground};
 use crate::support::cli::dbctl;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Work {
         };
         match self {
             Work::Serve => None,
-            Work::Rotate => Some(vec!["--env", "production", "keys", "rotate", "--wait"]),
+            Work::Rotate => Some(vec!["--env", "production", "keys", "rotate"]),
             Work::Cutover => Some(toggles(
                 "SECURITY_RUNTIME_MODE=postgres",
                 "SECURITY_NONCE_STORE_MODE=postgres",
@@ -66,6 +66,16 @@ impl Work {
                 "--batch",
                 "50",
             ]),
+        }
+    }
+
+    /// A rotation is done step by step; here until the new version signs. To wait until the tokens of
+    /// the old one have expired would take hours.
+    fn is_done(self, ground: &Ground) -> bool {
+        let signing = "SELECT version FROM security.signing_key_versions WHERE state = 'current'";
+        match self {
+            Work::Rotate => ground.backed.db.psql(signing) == "2",
+            Work::Serve | Work::Cutover | Work::Rollback | Work::Purge => true,
         }
     }
 
@@ -104,6 +114,19 @@ impl Under {
         self.child = Some(child);
     }
 
+    /// Waits for the moment from which nothing is accepted until the switch is done or given up.
+    pub fn until_fenced(&mut self, ground: &Ground) {
+        let child = self.child.as_mut().expect("a command");
+        let fenced = || {
+            let health = ground.fleet.with(BESIDE, |i| i.get("/healthz").body);
+            health["fenced"] == true
+        };
+        while !fenced() {
+            let over = child.try_wait().expect("a child");
+            assert!(over.is_none(), "the {} was over too early", self.work);
+        }
+    }
+
     /// SIGKILL, if it still runs.
     pub fn kill(&mut self) {
         if let Some(child) = &mut self.child {
@@ -124,11 +147,11 @@ impl Under {
                 std::thread::sleep(Duration::from_millis(20));
             }
             let output = child.wait_with_output().expect("it ended");
-            if output.status.success() {
+            if output.status.success() && self.work.is_done(ground) {
                 return Ok(self.tries);
             }
             self.said += &String::from_utf8_lossy(&output.stderr);
-            if self.tries == 8 {
+            if self.tries == 12 {
                 return Err(self.said);
             }
             std::thread::sleep(Duration::from_millis(500));
