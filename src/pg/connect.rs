@@ -17,6 +17,11 @@ use crate::settings::{Environment, JournalConfig, Settings};
 /// driver's SCRAM has no bound of its own).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A connection that was good so short a time ago is used without being asked again, which would
+/// cost every statement of a busy service a second round trip. A statement on one that broke
+/// meanwhile is an error as if it had broken while it was under way.
+const TRUSTED_FOR: Duration = Duration::from_millis(100);
+
 /// A pool of connections to one database. Cloning shares the pool.
 #[derive(Debug, Clone)]
 pub struct Database {
@@ -100,7 +105,16 @@ impl Database {
             options,
             PgPoolOptions::new()
                 .max_connections(max_connections)
-                .acquire_timeout(CONNECT_TIMEOUT),
+                .acquire_timeout(CONNECT_TIMEOUT)
+                .test_before_acquire(false)
+                .before_acquire(|connection, seen| {
+                    Box::pin(async move {
+                        if seen.idle_for > TRUSTED_FOR {
+                            connection.ping().await?;
+                        }
+                        Ok(true)
+                    })
+                }),
         )
     }
 

@@ -39,11 +39,14 @@ pub fn simple(sql: String) -> RawSql {
 }
 
 /// A text as an SQL expression, whatever is in it: in hexadecimal there is nothing to escape.
+///
+/// The name of the encoding is a `name`, whose collation is C, and would give it to the result:
+/// then a comparison with it would find no use for the index of a column, which has the default.
 pub fn literal(text: &str) -> String {
     use std::fmt::Write as _;
-    let mut sql = String::from("convert_from(decode('");
+    let mut sql = String::from("(convert_from(decode('");
     for byte in text.bytes() {
         write!(sql, "{byte:02x}").expect("a string takes what is written");
     }
-    sql + "', 'hex'), 'UTF8')"
+    sql + "', 'hex'), 'UTF8') COLLATE pg_catalog.\"default\")"
 }

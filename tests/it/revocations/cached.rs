@@ -273,6 +273,46 @@ async fn many_checks_at_once_are_each_answered_for_themselves() {
     }
 }
 
+/// One that read the whole table would be right, and too late as soon as much is revoked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_finds_its_row_by_the_index() {
+    const ROWS: i64 = 20_000;
+    let db = scene();
+    db.psql(&format!(
+        "INSERT INTO security.revoked_tokens (token_id, expires_at)
+         SELECT 'token-' || n, now() + interval '1 hour' FROM generate_series(1, {ROWS}) n;
+         ANALYZE security.revoked_tokens"
+    ));
+    let read_in_sequence = || {
+        db.psql("SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'revoked_tokens'")
+            .parse::<i64>()
+            .expect("a number")
+    };
+    let before = read_in_sequence();
+    let connections = database(&db.url);
+    let store = Revocations::Postgres(PostgresRevocations::new(&connections));
+    assert_eq!(check(&store, "token-7").await, Status::TokenRevoked);
+    let together = ["token-1", "token-2", "nobody"].map(|token| check(&store, token));
+    let [one, two, nobody] = futures_util::future::join_all(together)
+        .await
+        .try_into()
+        .expect("three");
+    assert_eq!(
+        [one, two, nobody],
+        [
+            Status::TokenRevoked,
+            Status::TokenRevoked,
+            Status::NotRevoked
+        ]
+    );
+    // A backend has told what it read when it is gone.
+    connections.pool().close().await;
+    eventually("its backends are gone", || {
+        db.psql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dbctl'") == "0"
+    });
+    assert!(read_in_sequence() - before < ROWS, "it read the table");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standby_cannot_say_until_it_is_promoted() {
     let db = scene();
