@@ -188,7 +188,7 @@ impl Lane {
         let rows = async {
             let mut connection = match self.kept.take() {
                 Some(connection) => connection,
-                None => self.db.pool().acquire().await?,
+                None => self.db.connection().await?,
             };
             let rows = pg::simple(sql).fetch_all(&mut *connection).await;
             if rows.is_ok() {
