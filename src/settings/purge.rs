@@ -27,8 +27,8 @@ pub struct PurgeConfig {
 impl Default for PurgeConfig {
     fn default() -> Self {
         Self {
-            batch: 1_000,
-            pause: Duration::from_millis(50),
+            batch: 100,
+            pause: Duration::from_millis(10),
             clock_skew: Duration::from_secs(5 * 60),
             decisions: None,
             events: None,

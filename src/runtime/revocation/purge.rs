@@ -30,11 +30,13 @@ pub struct Purge {
     pub clock_skew: Duration,
 }
 
+/// Small batches: what a request beside them waits for is one batch, and with 1,000 rows in each the p99
+/// of a service more than doubled (`benches/state`).
 impl Default for Purge {
     fn default() -> Self {
         Self {
-            batch: 1_000,
-            pause: Duration::from_millis(50),
+            batch: 100,
+            pause: Duration::from_millis(10),
             clock_skew: CLOCK_SKEW,
         }
     }
