@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, Executor, Postgres, SqlSafeStr, Transaction};
 
@@ -155,12 +154,6 @@ impl Database {
 
     pub fn pool(&self) -> &PgPool {
         &self.pool
-    }
-
-    /// A connection of the pool, for single statements that follow one another closely. Give it
-    /// back when they do not: others wait for it.
-    pub async fn connection(&self) -> sqlx::Result<PoolConnection<Postgres>> {
-        self.pool.acquire().await
     }
 
     /// Begins a transaction on a connection of the pool.

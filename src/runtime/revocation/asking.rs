@@ -9,11 +9,9 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
+use sqlx::Row as _;
 use sqlx::postgres::PgRow;
-use sqlx::{Postgres, Row as _};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::{STORE, Status};
@@ -22,9 +20,6 @@ use crate::runtime::{STORE_TIMEOUT, Unavailable, bounded};
 
 /// How many statements are under way at a time.
 const LANES: usize = 2;
-
-/// How long a lane keeps its connection when nothing is asked.
-const KEPT_FOR: Duration = Duration::from_millis(100);
 
 /// The most checks in one statement.
 const TOGETHER: usize = 100;
@@ -93,33 +88,19 @@ fn begin(db: &Database) -> mpsc::Sender<Question> {
 
 async fn lane(db: Database, questions: Arc<Mutex<mpsc::Receiver<Question>>>) {
     let mut asked = Vec::with_capacity(TOGETHER);
-    let mut lane = Lane { db, kept: None };
-    loop {
-        let next = async { questions.lock().await.recv_many(&mut asked, TOGETHER).await };
-        let next = match lane.kept {
-            None => Ok(next.await),
-            Some(_) => tokio::time::timeout(KEPT_FOR, next).await,
-        };
-        match next {
-            Ok(0) => return,
-            Ok(_) => {}
-            Err(_) => {
-                lane.kept = None;
-                continue;
-            }
-        }
+    while questions.lock().await.recv_many(&mut asked, TOGETHER).await > 0 {
         // Who has stopped waiting need not be answered.
         asked.retain(|q| !q.answer.is_closed());
         if asked.is_empty() {
             continue;
         }
-        match lane.look(&asked).await {
+        match look(&db, &asked).await {
             Err(Failed::Refused(_)) if asked.len() > 1 => {
                 // One of them has something in it that this database cannot read. The others must
                 // not suffer from it.
                 for question in asked.drain(..) {
                     let alone = std::slice::from_ref(&question);
-                    let answer = lane.look(alone).await.map(|answers| answers[0]);
+                    let answer = look(&db, alone).await.map(|answers| answers[0]);
                     let _ = question.answer.send(answer.map_err(Unavailable::from));
                 }
             }
@@ -152,73 +133,56 @@ impl From<Failed> for Unavailable {
     }
 }
 
-struct Lane {
-    db: Database,
-    /// While one statement follows another, so that no round trip goes into taking a connection
-    /// from the pool and giving it back. Only one that is good is kept.
-    kept: Option<PoolConnection<Postgres>>,
-}
-
-impl Lane {
-    /// One statement; the answers come in the order of the questions.
-    async fn look(&mut self, asked: &[Question]) -> Result<Vec<Status>, Failed> {
-        // Sub-selects, which are looked up by their index one by one; an EXISTS may be turned into a
-        // scan of the whole table. A standby may not know the newest revocations, so it cannot say.
-        let mut sql = String::from(
-            "SELECT pg_catalog.pg_is_in_recovery(), \
+/// One statement; the answers come in the order of the questions.
+async fn look(db: &Database, asked: &[Question]) -> Result<Vec<Status>, Failed> {
+    // Sub-selects, which are looked up by their index one by one; an EXISTS may be turned into a
+    // scan of the whole table. A standby may not know the newest revocations, so it cannot say.
+    let mut sql = String::from(
+        "SELECT pg_catalog.pg_is_in_recovery(), \
                 (SELECT true FROM security.revoked_tokens r WHERE r.token_id = g.token), \
                 (SELECT true FROM security.revoked_sessions r WHERE r.session_id = g.session) \
            FROM (VALUES ",
+    );
+    for (
+        n,
+        Question {
+            token_id,
+            session_id,
+            ..
+        },
+    ) in asked.iter().enumerate()
+    {
+        let comma = if n == 0 { "" } else { "," };
+        let (token, session) = (pg::literal(token_id), pg::literal(session_id));
+        write!(sql, "{comma}({n},{token},{session})").expect("a string takes what is written");
+    }
+    sql += ") g (n, token, session) ORDER BY g.n";
+    let refused = AtomicBool::new(false);
+    let rows = async {
+        let rows = pg::simple(sql).fetch_all(db.pool()).await;
+        refused.store(
+            matches!(rows, Err(sqlx::Error::Database(_))),
+            Ordering::Relaxed,
         );
-        for (
-            n,
-            Question {
-                token_id,
-                session_id,
-                ..
-            },
-        ) in asked.iter().enumerate()
-        {
-            let comma = if n == 0 { "" } else { "," };
-            let (token, session) = (pg::literal(token_id), pg::literal(session_id));
-            write!(sql, "{comma}({n},{token},{session})").expect("a string takes what is written");
-        }
-        sql += ") g (n, token, session) ORDER BY g.n";
-        let refused = AtomicBool::new(false);
-        let rows = async {
-            let mut connection = match self.kept.take() {
-                Some(connection) => connection,
-                None => self.db.connection().await?,
-            };
-            let rows = pg::simple(sql).fetch_all(&mut *connection).await;
-            if rows.is_ok() {
-                self.kept = Some(connection);
-            }
-            refused.store(
-                matches!(rows, Err(sqlx::Error::Database(_))),
-                Ordering::Relaxed,
-            );
-            rows
-        };
-        let rows =
-            bounded(STORE, rows)
-                .await
-                .map_err(|e| match refused.load(Ordering::Relaxed) {
-                    true => Failed::Refused(e),
-                    false => Failed::Unavailable(e),
-                })?;
-        let answers: Vec<Status> = rows
-            .iter()
-            .map(status)
-            .collect::<Result<_, _>>()
-            .map_err(Failed::Unavailable)?;
-        match answers.len() == asked.len() {
-            true => Ok(answers),
-            false => Err(Failed::Unavailable(Unavailable::new(
-                STORE,
-                "it gave another number of answers than it was asked for",
-            ))),
-        }
+        rows
+    };
+    let rows = bounded(STORE, rows)
+        .await
+        .map_err(|e| match refused.load(Ordering::Relaxed) {
+            true => Failed::Refused(e),
+            false => Failed::Unavailable(e),
+        })?;
+    let answers: Vec<Status> = rows
+        .iter()
+        .map(status)
+        .collect::<Result<_, _>>()
+        .map_err(Failed::Unavailable)?;
+    match answers.len() == asked.len() {
+        true => Ok(answers),
+        false => Err(Failed::Unavailable(Unavailable::new(
+            STORE,
+            "it gave another number of answers than it was asked for",
+        ))),
     }
 }
 
