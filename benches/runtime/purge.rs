@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use dbctl::runtime::revocation::purge::{Purge, look, purge};
+use dbctl::settings::PurgeConfig;
 use jiff::Timestamp;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
@@ -117,7 +118,12 @@ pub async fn measure(url: &str, rows: u64) {
     let before = load.taken();
 
     let db = pool(1);
-    let how = Purge::default();
+    let configured = PurgeConfig::default();
+    let how = Purge {
+        batch: configured.batch,
+        pause: configured.pause,
+        clock_skew: configured.clock_skew,
+    };
     let found = look(&db, &how, Timestamp::now()).await.expect("it looks");
     let began = Instant::now();
     let done = purge(&db, &how, found, &CancellationToken::new(), &mut |_| ()).await;

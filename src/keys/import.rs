@@ -33,8 +33,8 @@ enum Half<'k> {
 /// `kek`, which becomes current only when somebody promotes it; one without as `retiring`, which
 /// verifies and never signs. Without `kek` all of them arrive without their private half.
 ///
-/// One transaction, with what it did in `security.events`: all or none. A kid that is there already, under whatever name and in whatever
-/// state, is refused with the place where it is.
+/// One transaction, with what it did in `security.events`: all or none. A kid that is there already,
+/// under whatever name and in whatever state, is refused with the place where it is.
 pub async fn import(
     db: &Database,
     key_id: &str,

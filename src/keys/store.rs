@@ -160,8 +160,9 @@ pub enum Seeded {
 }
 
 /// Makes sure that `key_id` has a current version, sealed with `kek`, and records `local` (the
-/// public keys of the memory mode) beside it. One transaction, with what it did in `security.events`; seeding twice changes
-/// nothing, and two at once seed once. Returns how many of `local` were new.
+/// public keys of the memory mode) beside it. One transaction, with what it did in
+/// `security.events`; seeding twice changes nothing, and two at once seed once. Returns how many of
+/// `local` were new.
 ///
 /// An existing current version that `kek` does not open is an error: the service would not
 /// start with it.

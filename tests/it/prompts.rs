@@ -64,13 +64,19 @@ fn slow_restart() -> tempfile::TempDir {
 const SWITCH: &str = "\"$DBCTL\" toggles set SECURITY_NONCE_STORE_MODE=postgres --no-carry; \
                       echo \"ended with $?\"; cat auth.env; echo END";
 
-#[test]
-fn ctrl_c_at_a_question_says_that_nothing_was_changed() {
-    let dir = slow_restart();
-    let mut session = shell(dir.path(), SWITCH);
+/// Where [`SWITCH`] has asked for the environment's name.
+fn asked(dir: &std::path::Path) -> OsSession {
+    let mut session = shell(dir, SWITCH);
     session
         .expect("Type production to go on")
         .expect("a question");
+    session
+}
+
+#[test]
+fn ctrl_c_at_a_question_says_that_nothing_was_changed() {
+    let dir = slow_restart();
+    let mut session = asked(dir.path());
     session.send("\u{3}").expect("typed");
     session
         .expect("interrupted; nothing was changed")
@@ -84,10 +90,7 @@ fn ctrl_c_at_a_question_says_that_nothing_was_changed() {
 #[test]
 fn after_the_answer_ctrl_c_ends_it_as_before() {
     let dir = slow_restart();
-    let mut session = shell(dir.path(), SWITCH);
-    session
-        .expect("Type production to go on")
-        .expect("a question");
+    let mut session = asked(dir.path());
     session.send_line("production").expect("typed");
     session
         .expect("no state is carried over")

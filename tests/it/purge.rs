@@ -204,15 +204,20 @@ async fn a_purge_is_refused_while_the_clocks_disagree() {
     let db = scene();
     expired(&db, 3);
     let database = database(&db.url);
+    let how = Purge {
+        batch: 100,
+        pause: std::time::Duration::ZERO,
+        clock_skew: dbctl::runtime::CLOCK_SKEW,
+    };
     let now = jiff::Timestamp::now();
     let hour = jiff::SignedDuration::from_hours(1);
     for (ours, said) in [(now - hour, "ahead of ours"), (now + hour, "behind ours")] {
-        let refused = look(&database, &Purge::default(), ours).await;
+        let refused = look(&database, &how, ours).await;
         let refused = refused.expect_err("a wrong clock").to_string();
         assert!(refused.contains(said), "{refused}");
     }
     let minute = jiff::SignedDuration::from_mins(1);
-    let looked = look(&database, &Purge::default(), now + minute)
+    let looked = look(&database, &how, now + minute)
         .await
         .expect("near enough");
     assert_eq!(looked.stores[0].expired, 3);

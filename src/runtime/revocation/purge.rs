@@ -16,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{Exit, Problem, Result};
 use crate::pg::{self, Database, problem};
-use crate::runtime::CLOCK_SKEW;
 
 /// How a purge goes.
 #[derive(Debug, Clone, Copy)]
@@ -26,20 +25,8 @@ pub struct Purge {
     /// The least time between two of them. Longer when a batch took longer: a busy server gets at
     /// least half of the time for its other work.
     pub pause: Duration,
-    /// How long after its expiry a revocation stays, at least [`CLOCK_SKEW`].
+    /// How long after its expiry a revocation stays, at least [`CLOCK_SKEW`](crate::runtime::CLOCK_SKEW).
     pub clock_skew: Duration,
-}
-
-/// Small batches: what a request beside them waits for is one batch, and with 1,000 rows in each the p99
-/// of a service more than doubled (`benches/state`).
-impl Default for Purge {
-    fn default() -> Self {
-        Self {
-            batch: 100,
-            pause: Duration::from_millis(10),
-            clock_skew: CLOCK_SKEW,
-        }
-    }
 }
 
 /// One of the two tables, and how far a purge came in it.
