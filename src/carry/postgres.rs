@@ -235,9 +235,9 @@ async fn watermarks(c: &mut PgConnection) -> sqlx::Result<Vec<Watermark>> {
 
 /// Adds a snapshot to Postgres, durably, in batches, and reads the watermarks back.
 ///
-/// Each watermark becomes the maximum of what is there and what is given plus one window
-/// (what was given may have been read just before a last reservation). Public keys are recorded
-/// as versions of the logical key `key_id`.
+/// Each watermark becomes the maximum of what is there and what is given: exactly, since a row
+/// above what its node knows looks as if the node had forgotten. Public keys are recorded as
+/// versions of the logical key `key_id`.
 ///
 /// # Errors
 /// Whatever was added before an error stays; repeating the import is safe.
@@ -339,11 +339,10 @@ async fn add(
 async fn raise(database: &Database, batch: &[Watermark]) -> sqlx::Result<u64> {
     let mut by_name = std::collections::BTreeMap::new();
     for w in batch {
-        let high = w.reserved_high.saturating_add(w.window_size.max(1));
         let kept = by_name
             .entry((w.node_name.as_str(), w.nonce_scope.as_str()))
-            .or_insert((high, w.window_size.max(1)));
-        kept.0 = kept.0.max(high);
+            .or_insert((w.reserved_high, w.window_size.max(1)));
+        kept.0 = kept.0.max(w.reserved_high);
     }
     let nodes: Vec<&str> = by_name.keys().map(|k| k.0).collect();
     let scopes: Vec<&str> = by_name.keys().map(|k| k.1).collect();

@@ -306,7 +306,12 @@ fn a_watermark_that_fell_and_ranges_that_overlap_are_found() {
     stage.db.psql(&format!(
         "UPDATE security.nonce_watermarks SET reserved_high = reserved_high + 1000000 WHERE nonce_scope = '{scope}'"
     ));
-    stage.finds(5, "nonces", &["in its file", "would use nonces again"]);
+    stage.finds(5, "nonces", &["in its file", "would be used again"]);
+    // As the finding advises.
+    stage.ok(&["carry", "export", "known.json", "--from", "postgres"]);
+    let into = ["--into", "instances", "--confirm", "production"];
+    stage.ok(&[&["carry", "import", "known.json"], &into[..]].concat());
+    stage.whole("carrying it home");
     // What does not answer is not judged.
     stage.instance.stop();
     stage.finds(6, "nonces", &["not checked", "auth-1"]);

@@ -96,9 +96,7 @@ pub async fn settle(
             Err(problem) => lacking(&mut without, postgres::SOURCE, problem, tell),
         }
     }
-    // The watermarks of what was placed have their margin already; the nodes keep their own.
-    let others = without_watermarks(&merge([&known_here, &late]));
-    let all = merge([&placed.snapshot, &others]);
+    let all = merge([&placed.snapshot, &known_here, &late]);
     let (added, _) = publish(&exports, &all, &mut without, tell).await;
     for (target, why) in unfence(fleet, tell).await {
         without.push(Without { target, why });

@@ -6,7 +6,7 @@ use super::parts::{
 };
 use super::{Carried, Fleet, Progress, Source, Store, Tell, add, unfence};
 use crate::carry::kit::Kit;
-use crate::carry::merge::{Counts, beyond, merge};
+use crate::carry::merge::{Counts, beyond, merge, with_margin};
 use crate::carry::postgres;
 use crate::contract::{Imported, KitSeal, Snapshot};
 use crate::error::{Exit, Problem, Result};
@@ -119,7 +119,9 @@ async fn carry_fenced(
         });
     }
     let everything = merge(&taken);
-    let added = carry(store, &behind(&everything, carried), tell).await?;
+    // The move itself: the maximum plus one window, also where a service forgets to skip one.
+    let delta = with_margin(&behind(&everything, carried), 1);
+    let added = carry(store, &delta, tell).await?;
     let (known, reach) = all_of_postgres(store, tell).await?;
     agree(&everything, &known)?;
     let (_, seal) = kit.refresh(&known, &reach)?;

@@ -3,7 +3,6 @@
 
 use super::parts::{
     exports, locals, must_all_answer, note, place_everywhere, publish, read_postgres, usable,
-    without_watermarks,
 };
 use super::{Carried, Fleet, Source, Store, Tell};
 use crate::carry::kit::{Kit, Reach};
@@ -13,8 +12,8 @@ use crate::contract::{Imported, Snapshot};
 use crate::error::Result;
 
 /// Exchanges what targets in a local mode and Postgres know, without switching anything:
-/// revocations and public keys both ways, watermarks towards Postgres. Refreshes the kit and
-/// places it in the state directories.
+/// revocations, public keys and watermarks both ways, these without a margin: one that is added
+/// each time would run away. Refreshes the kit and places it in the state directories.
 ///
 /// # Errors
 /// When Postgres does not answer. A target that does not is in [`Carried::without`].
@@ -43,9 +42,7 @@ pub async fn sync(fleet: &Fleet, store: Store<'_>, kit: &Kit, tell: Tell<'_>) ->
         ..merge([&known, &everything])
     };
     let (kept, seal) = kit.renew(&all, &reach)?;
-    // Not the watermarks: the node itself keeps them, and a margin added each time would run away.
-    let published = without_watermarks(&kept);
-    publish(&exports, &published, &mut without, tell).await;
+    publish(&exports, &kept, &mut without, tell).await;
     for (member, placed) in place_everywhere(fleet, with_margin(&kept, 1)).await {
         if let Err(problem) = placed {
             note(&mut without, member, problem, tell);

@@ -37,7 +37,7 @@ impl Integrity<'_> {
             .map(|s| s.node.as_str())
             .collect();
         for instance in &said {
-            against_instance(instance, &before, &after, &mut looked);
+            against_instance(instance, &before, &after, &self.env_flag(), &mut looked);
         }
         let mut compared = said.len();
         if let Some(env) = self.env
@@ -204,6 +204,7 @@ fn against_instance(
     said: &Said,
     before: &BTreeMap<Of, i64>,
     after: &BTreeMap<Of, i64>,
+    flag: &str,
     looked: &mut Looked,
 ) {
     let node = &said.node;
@@ -224,11 +225,12 @@ fn against_instance(
             looked.fail(
                 format!("{node} {scope}"),
                 format!(
-                    "{node} reserves nonces of {scope} in its file, which stands at {top}; on Postgres it had \
-                     reserved up to {row}: it would use nonces again"
+                    "{node} reserves nonces of {scope} in its file, which stands at {top}; Postgres knows of {row}: \
+                     what it reserved there would be used again"
                 ),
                 format!(
-                    "stop {node}; carry the watermarks back (a carry step, or `dbctl rollout resume`), then start it again"
+                    "carry it home: dbctl{flag} carry export FILE --from postgres, then dbctl{flag} carry import FILE \
+                     --into instances; a carry step of a run does the same"
                 ),
             );
         }

@@ -132,6 +132,23 @@ impl Stage {
         });
     }
 
+    /// No node knows of fewer nonces than Postgres, as `dbctl security check` asks for.
+    fn no_file_is_below_its_row(&self, when: &str) {
+        self.fleet.each(|i| {
+            let known = i.get("/v1/nonces/envelope");
+            let (node, top) = (&known.body["node_name"], &known.body["reserved_high"]);
+            let row = self.backed.db.psql(&format!(
+                "SELECT reserved_high FROM security.nonce_watermarks WHERE node_name = '{}'",
+                node.as_str().expect("a node"),
+            ));
+            let row: i64 = row.parse().expect("a row");
+            assert!(
+                top.as_i64() >= Some(row),
+                "{when}: {node} {top}, Postgres {row}"
+            );
+        });
+    }
+
     /// Every instance denies the revoked ones and allows the others (P2, P3).
     fn everybody_knows(&self, live: &[Value], revoked: &[Value]) {
         self.fleet.each(|i| {
@@ -216,6 +233,7 @@ fn there_and_back_nothing_revoked_revives_no_nonce_repeats_and_every_token_verif
     stage.everybody_knows(&live, &gone);
     let settled = stage.settle(&placed);
     assert!(settled.without.is_empty(), "{:?}", settled.without);
+    stage.no_file_is_below_its_row("after settling");
     live.extend(stage.fleet.each(|i| i.issue("grace")));
     stage.everybody_knows(&live, &gone);
     stage.take_nonces();

@@ -52,7 +52,7 @@ kind   = "smoke"
 phase  = "canary"
 env    = "production"
 on     = ["canary"]
-checks = ["verify-token"]
+checks = ["verify-token", "nonce"]
 ```
 
 ```toml step
@@ -146,6 +146,13 @@ timeout = "30s"
 id   = "bring-home"
 part = "afterwards"
 kind = "carry"
+```
+
+```toml step
+id   = "check-integrity"
+part = "afterwards"
+kind = "integrity"
+env  = "production"
 ```
 
 ```toml step
