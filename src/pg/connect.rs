@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, Executor, Postgres, SqlSafeStr, Transaction};
 
+use super::prepared::Known;
 use super::{query_as, query_scalar};
 use crate::error::{Chain, Doing, Exit, Problem, Result};
 use crate::settings::{Environment, JournalConfig, Settings};
@@ -29,6 +30,7 @@ pub struct Database {
     options: Arc<PgConnectOptions>,
     /// Nobody said which one: it is the default.
     unnamed: bool,
+    pub(super) prepared: Known,
 }
 
 /// See [`Database::identity`].
@@ -139,6 +141,8 @@ impl Database {
             // A start-up parameter that PgBouncer refuses; the server's default is as exact.
             .extra_float_digits(None)
             .disable_statement_logging();
+        let prepared = Known::default();
+        let pool = prepared.taught_to(pool);
         // No task of the pool looks for connections that idle or are old: what counts them may
         // fall below zero for a moment, and a task that looks just then spins for ever, so that
         // the process never ends (sqlx 0.9.0, <https://github.com/transact-rs/sqlx/issues/3645>).
@@ -149,6 +153,7 @@ impl Database {
             pool,
             options: options.into(),
             unnamed: false,
+            prepared,
         }
     }
 

@@ -1,4 +1,5 @@
-//! Statements with parameters, as a transaction pooler can bear them.
+//! Statements with parameters, as a transaction pooler can bear them. Those that are asked for all
+//! the time are in [`Prepared`](super::Prepared).
 //!
 //! sqlx gives every statement a name and leaves it on the connection, even where its cache has
 //! no capacity. Behind a transaction pooler that connection is somebody else's a moment later,
@@ -8,7 +9,7 @@
 
 use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::query::{Query, QueryAs, QueryScalar};
-use sqlx::{AssertSqlSafe, FromRow, RawSql, SqlSafeStr, raw_sql};
+use sqlx::{FromRow, SqlSafeStr};
 
 /// As [`sqlx::query`], without a name.
 pub fn query<'q>(sql: impl SqlSafeStr) -> Query<'q, Postgres, PgArguments> {
@@ -31,22 +32,35 @@ where
     sqlx::query_scalar(sql).persistent(false)
 }
 
-/// One statement that goes out in one message and commits by itself, so that it costs one round
-/// trip: for the few that are asked for all the time. Names that come from outside are put into it
-/// by [`literal`].
-pub fn simple(sql: String) -> RawSql {
-    raw_sql(AssertSqlSafe(sql))
-}
-
-/// A text as an SQL expression, whatever is in it: in hexadecimal there is nothing to escape.
-///
-/// The name of the encoding is a `name`, whose collation is C, and would give it to the result:
-/// then a comparison with it would find no use for the index of a column, which has the default.
+/// A text as an SQL expression, whatever is in it: what is not plain goes in hexadecimal, in which
+/// there is nothing to escape. For the arguments of a [`Prepared`](super::Prepared) statement: in
+/// a comparison the second form would have the collation C, and find no use for an index.
 pub fn literal(text: &str) -> String {
     use std::fmt::Write as _;
-    let mut sql = String::from("(convert_from(decode('");
+    let plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'\'' && byte != b'\\';
+    if text.bytes().all(plain) {
+        return format!("'{text}'");
+    }
+    let mut sql = String::from("convert_from(decode('");
     for byte in text.bytes() {
         write!(sql, "{byte:02x}").expect("a string takes what is written");
     }
-    sql + "', 'hex'), 'UTF8') COLLATE pg_catalog.\"default\")"
+    sql + "', 'hex'), 'UTF8')"
+}
+
+/// Texts as an SQL expression of the type `text[]`.
+pub fn literal_array<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    let mut array = String::from("{");
+    for (n, text) in texts.enumerate() {
+        array += if n == 0 { "\"" } else { ",\"" };
+        for c in text.chars() {
+            if matches!(c, '"' | '\\') {
+                array.push('\\');
+            }
+            array.push(c);
+        }
+        array.push('"');
+    }
+    array.push('}');
+    literal(&array) + "::text[]"
 }

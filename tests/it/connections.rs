@@ -1,5 +1,6 @@
 //! What a connection to Postgres leaves behind for whoever gets it next.
 
+use std::collections::BTreeMap;
 use std::future::Future as _;
 use std::task::Poll;
 
@@ -68,7 +69,7 @@ async fn whoever_gave_up_waiting_for_a_connection_takes_nobodys_place() {
 
 /// Behind a transaction pooler every transaction may run on another connection.
 #[test]
-fn everything_works_through_pgbouncer_in_transaction_mode_and_leaves_no_statement() {
+fn everything_works_through_pgbouncer_in_transaction_mode_and_leaves_only_what_means_one_thing() {
     let db = Server::own().fresh_database();
     let pooler = Pooler::before(&db);
     let dir = tempfile::tempdir().expect("a folder");
@@ -95,16 +96,21 @@ fn everything_works_through_pgbouncer_in_transaction_mode_and_leaves_no_statemen
     works(&["verify", "signing-keys"]);
 
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(stores(&url));
+    runtime.block_on(stores(&url, "first"));
     assert_eq!(
         db.psql("SELECT count(*) FROM security.revoked_tokens"),
         "80"
     );
-    left_nothing(&db, &url);
+    left_nothing_that_means_two_things(&db, &url);
+    // Somebody cleans up behind us: the next one goes on all the same.
+    for _ in 0..4 {
+        psql(&url, "DEALLOCATE ALL");
+    }
+    runtime.block_on(stores(&url, "second"));
 }
 
 /// Four at once, so that they take the server's connections from each other.
-async fn stores(url: &str) {
+async fn stores(url: &str, round: &str) {
     let now = Timestamp::now();
     let until = now + SignedDuration::from_hours(1);
     let by = By {
@@ -119,7 +125,7 @@ async fn stores(url: &str) {
             let dir = tempfile::tempdir().expect("a folder");
             let opening = Opening {
                 state_dir: dir.path(),
-                node: &format!("node-{worker}"),
+                node: &format!("node-{round}-{worker}"),
                 window: 3,
                 carried: &[],
                 max_jump: MAX_JUMP,
@@ -131,7 +137,7 @@ async fn stores(url: &str) {
             let mut next = 0;
             for i in 0..20 {
                 let token = RevokedToken {
-                    token_id: format!("t-{worker}-{i}"),
+                    token_id: format!("t-{round}-{worker}-{i}"),
                     revoked_at: now,
                     expires_at: until,
                     reason: None,
@@ -149,7 +155,7 @@ async fn stores(url: &str) {
                 next = range.last + 1;
             }
             let session = RevokedSession {
-                session_id: format!("s-{worker}"),
+                session_id: format!("s-{round}-{worker}"),
                 revoked_at: now,
                 expires_at: until,
                 reason: None,
@@ -165,16 +171,43 @@ async fn stores(url: &str) {
     futures_util::future::join_all(all).await;
 }
 
-fn left_nothing(db: &TestDb, url: &str) {
+fn psql(url: &str, sql: &str) -> String {
     let mut psql = std::process::Command::new(crate::support::postgres::bin("psql"));
-    psql.args(["-XAtq"]).arg(url);
+    let output = psql.arg("-XAtq").arg(url).args(["-c", sql]).output();
+    String::from_utf8(output.expect("psql runs").stdout).expect("UTF-8")
+}
+
+/// The names of statements that a service leaves are hashes of what they say.
+fn left_nothing_that_means_two_things(db: &TestDb, url: &str) {
     // More often than there are connections.
-    for _ in 0..4 {
-        psql.args(["-c", "SELECT count(*) FROM pg_prepared_statements"]);
+    let asked = "SELECT name, statement FROM pg_prepared_statements";
+    let text: String = (0..4).map(|_| psql(url, asked)).collect();
+    assert!(text.contains("dbctl_"), "{text}");
+    let mut said = BTreeMap::new();
+    for line in text.lines() {
+        let (name, statement) = line.split_once('|').expect("two columns");
+        assert!(name.starts_with("dbctl_"), "{line}");
+        assert_eq!(*said.entry(name).or_insert(statement), statement);
     }
-    let output = psql.output().expect("psql runs");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "0\n0\n0\n0\n");
+    assert_eq!(said.len(), 2, "a check and a reservation: {text}");
     let open = "SELECT count(*) FROM pg_stat_activity \
                  WHERE datname = current_database() AND state LIKE 'idle in%'";
     assert_eq!(db.psql(open), "0");
+}
+
+/// An error that is mended is one in the server's log all the same, and somebody may be watching.
+#[test]
+fn a_connection_knows_the_statements_of_a_service_before_it_is_asked() {
+    let db = Server::own().fresh_database();
+    let dir = tempfile::tempdir().expect("a folder");
+    let migrate = ["migrate", "apply", "--confirm", &db.name];
+    let seen = run(
+        dir.path(),
+        &[&["--database-url", &db.url], &migrate[..]].concat(),
+    );
+    assert_eq!(seen.code, 0, "{}", seen.stderr);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(stores(&db.url, "only"));
+    let log = db.server().log();
+    assert!(!log.contains("prepared statement"), "{log}");
 }

@@ -3,13 +3,33 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::LazyLock;
 
 use sqlx::Row as _;
 
 use super::{Jump, LIMIT, NonceError, STORE};
 use crate::contract::Watermark;
-use crate::pg::{self, Database, literal, replicated};
+use crate::pg::{self, Database, Prepared, literal, replicated};
 use crate::runtime::{Unavailable, bounded};
+
+/// Node, scope, the top that the node knows, size, the highest credible top. The sum of the third
+/// and the fourth is at most [`LIMIT`]: the caller has looked.
+static RESERVE: LazyLock<Prepared> = LazyLock::new(|| {
+    Prepared::new(
+        "text, text, bigint, bigint, bigint",
+        &format!(
+            "WITH durable AS (SELECT pg_catalog.set_config('synchronous_commit', 'on', true)) \
+             INSERT INTO security.nonce_watermarks AS w \
+                    (node_name, nonce_scope, reserved_high, window_size, updated_at) \
+             SELECT $1, $2, $3 + $4, $4, pg_catalog.clock_timestamp() FROM durable \
+             ON CONFLICT (node_name, nonce_scope) DO UPDATE \
+                SET reserved_high = GREATEST(w.reserved_high, $3) + $4, \
+                    window_size = $4, updated_at = pg_catalog.clock_timestamp() \
+              WHERE w.reserved_high <= $5 AND w.reserved_high <= {LIMIT} - $4 \
+             RETURNING reserved_high"
+        ),
+    )
+});
 
 pub(super) struct PostgresRows {
     db: Database,
@@ -49,6 +69,7 @@ impl Seen {
 
 impl PostgresRows {
     pub fn new(db: &Database, node: &str) -> Self {
+        db.prepare(&RESERVE);
         Self {
             db: db.clone(),
             node: node.to_owned(),
@@ -98,21 +119,10 @@ impl PostgresRows {
     ) -> Result<i64, NonceError> {
         let (node, name) = (literal(&self.node), literal(scope));
         let credible = known.saturating_add(max_jump);
-        // `known + size` is at most LIMIT: the caller has looked.
-        let reserve = pg::simple(format!(
-            "WITH durable AS (SELECT set_config('synchronous_commit', 'on', true)) \
-             INSERT INTO security.nonce_watermarks AS w \
-                    (node_name, nonce_scope, reserved_high, window_size, updated_at) \
-             SELECT {node}, {name}, {known} + {size}::bigint, {size}, clock_timestamp() FROM durable \
-             ON CONFLICT (node_name, nonce_scope) DO UPDATE \
-                SET reserved_high = GREATEST(w.reserved_high, {known}) + {size}, \
-                    window_size = {size}, updated_at = clock_timestamp() \
-              WHERE w.reserved_high <= {credible} AND w.reserved_high <= {LIMIT} - {size} \
-             RETURNING reserved_high"
-        ));
+        let arguments = format!("{node}, {name}, {known}, {size}, {credible}");
         let top = async {
-            let row = replicated(reserve.fetch_optional(self.db.pool())).await?;
-            row.map(|row| row.try_get(0)).transpose()
+            let rows = replicated(self.db.execute(&RESERVE, &arguments)).await?;
+            rows.first().map(|row| row.try_get(0)).transpose()
         };
         if let Some(top) = bounded(STORE, top).await? {
             return Ok(top);

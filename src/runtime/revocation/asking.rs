@@ -6,16 +6,15 @@
 //! statements are under way at a time, whatever the number of checks, so that revocations,
 //! nonces and keys find connections too.
 
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::{STORE, Status};
-use crate::pg::{self, Database};
+use crate::pg::{self, Database, Prepared};
 use crate::runtime::{STORE_TIMEOUT, Unavailable, bounded};
 
 /// How many statements are under way at a time.
@@ -42,6 +41,7 @@ struct Question {
 
 impl Asking {
     pub fn new(db: &Database) -> Self {
+        db.prepare(&LOOK);
         Self {
             db: db.clone(),
             lanes: OnceLock::new(),
@@ -133,33 +133,28 @@ impl From<Failed> for Unavailable {
     }
 }
 
-/// One statement; the answers come in the order of the questions.
-async fn look(db: &Database, asked: &[Question]) -> Result<Vec<Status>, Failed> {
-    // Sub-selects, which are looked up by their index one by one; an EXISTS may be turned into a
-    // scan of the whole table. A standby may not know the newest revocations, so it cannot say.
-    let mut sql = String::from(
+/// Sub-selects, which are looked up by their index one by one; an EXISTS may be turned into a scan
+/// of the whole table. A standby may not know the newest revocations, so it cannot say.
+static LOOK: LazyLock<Prepared> = LazyLock::new(|| {
+    Prepared::new(
+        "text[], text[]",
         "SELECT pg_catalog.pg_is_in_recovery(), \
                 (SELECT true FROM security.revoked_tokens r WHERE r.token_id = g.token), \
                 (SELECT true FROM security.revoked_sessions r WHERE r.session_id = g.session) \
-           FROM (VALUES ",
-    );
-    for (
-        n,
-        Question {
-            token_id,
-            session_id,
-            ..
-        },
-    ) in asked.iter().enumerate()
-    {
-        let comma = if n == 0 { "" } else { "," };
-        let (token, session) = (pg::literal(token_id), pg::literal(session_id));
-        write!(sql, "{comma}({n},{token},{session})").expect("a string takes what is written");
-    }
-    sql += ") g (n, token, session) ORDER BY g.n";
+           FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) \
+                WITH ORDINALITY AS g (token, session, n) \
+          ORDER BY g.n",
+    )
+    .by_index()
+});
+
+/// One statement; the answers come in the order of the questions.
+async fn look(db: &Database, asked: &[Question]) -> Result<Vec<Status>, Failed> {
+    let tokens = pg::literal_array(asked.iter().map(|q| &*q.token_id));
+    let sessions = pg::literal_array(asked.iter().map(|q| &*q.session_id));
     let refused = AtomicBool::new(false);
     let rows = async {
-        let rows = pg::simple(sql).fetch_all(db.pool()).await;
+        let rows = db.execute(&LOOK, &format!("{tokens}, {sessions}")).await;
         refused.store(
             matches!(rows, Err(sqlx::Error::Database(_))),
             Ordering::Relaxed,

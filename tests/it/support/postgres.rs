@@ -33,6 +33,11 @@ struct Cluster {
 static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
 
 impl Server {
+    /// What it logged, since it was made.
+    pub fn log(&self) -> String {
+        self.0.log()
+    }
+
     /// The cluster that tests of this process share. Do not stop it, do not change its roles.
     pub fn get() -> Server {
         let mut shared = SHARED.lock().expect("no test panics while it holds this");
@@ -332,10 +337,14 @@ impl Cluster {
             }
             std::thread::sleep(std::time::Duration::from_millis(25));
         }
-        let log = std::fs::read_to_string(self.dir.join("log")).unwrap_or_default();
+        let log = self.log();
         drop(child.stdin.take());
         let _ = child.wait();
         panic!("the test's Postgres did not come up:\n{log}");
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.join("log")).unwrap_or_default()
     }
 }
 
