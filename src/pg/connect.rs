@@ -191,6 +191,18 @@ impl Database {
         }
     }
 
+    /// The same over one connection, for whoever asks one thing after the other: what a process of
+    /// the server learns of its catalog for the first of them serves the others.
+    pub fn one_at_a_time(&self) -> Self {
+        match self.pool.options().get_max_connections() {
+            1 => self.clone(),
+            _ => Self {
+                unnamed: self.unnamed,
+                ..Self::from_options(PgConnectOptions::clone(&self.options), 1)
+            },
+        }
+    }
+
     pub fn options(&self) -> &PgConnectOptions {
         &self.options
     }
