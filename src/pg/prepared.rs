@@ -4,7 +4,7 @@
 //! They are prepared in SQL, under a name that is a hash of what they say. So a name never means
 //! two things, also where a transaction pooler gives every transaction another connection of the
 //! server: the worst that it can do is to come to one that does not know the statement yet, or
-//! knows it already, and both are mended by asking once more. Statements that a driver prepares
+//! knows it already, and then it is asked once more under a name of its own. Statements that a driver prepares
 //! are counted through instead, and behind a pooler `s1` is whatever somebody prepared first.
 
 use std::fmt::Write as _;
@@ -16,8 +16,11 @@ use sqlx::{AssertSqlSafe, raw_sql};
 
 use super::Database;
 
-/// Asked once more after each of: unknown here, known here, its plan is of another schema.
-const ATTEMPTS: usize = 4;
+/// SQLSTATE `invalid_sql_statement_name`, `duplicate_prepared_statement`, and
+/// `feature_not_supported`: a cached plan must not change its result type.
+const NOT_HERE: &str = "26000";
+const HERE_ALREADY: &str = "42P05";
+const OTHER_RESULT: &str = "0A000";
 
 /// A statement with parameters.
 #[derive(Debug)]
@@ -121,26 +124,37 @@ impl Database {
             prepare,
             settings,
         } = statement;
-        let execute = format!("{settings} EXECUTE {name}({arguments})");
-        let mut sql = execute.clone();
-        let mut attempts = 1;
-        loop {
-            let done = raw_sql(AssertSqlSafe(sql)).fetch_all(self.pool()).await;
-            let code = match &done {
-                Err(sqlx::Error::Database(e)) if attempts < ATTEMPTS => e.code(),
-                Ok(_) | Err(_) => return done,
-            };
-            // None of these has done anything: a name is looked up before anything is.
-            sql = match code.as_deref() {
-                // invalid_sql_statement_name: not on this connection.
-                Some("26000") => format!("{prepare} {execute}"),
-                // duplicate_prepared_statement: a pooler has come to one that has it.
-                Some("42P05") => execute.clone(),
-                // feature_not_supported: a cached plan must not change its result type.
-                Some("0A000") => format!("DEALLOCATE {name}; {prepare} {execute}"),
-                Some(_) | None => return done,
-            };
-            attempts += 1;
+        let execute = format!("{settings} EXECUTE {name}({arguments});");
+        // Over one connection: two of which one knows the statement would take turns.
+        let mut connection = self.pool().acquire().await?;
+        let mut run = async |sql: String| {
+            raw_sql(AssertSqlSafe(sql))
+                .fetch_all(&mut *connection)
+                .await
+        };
+        // None of these has done anything: a name is looked up before anything is.
+        let done = run(execute.clone()).await;
+        let done = match code(&done).as_str() {
+            NOT_HERE => run(format!("{prepare} {execute}")).await,
+            OTHER_RESULT => run(format!("DEALLOCATE {name}; {prepare} {execute}")).await,
+            _ => return done,
+        };
+        match code(&done).as_str() {
+            // A pooler has come to another connection of the server.
+            NOT_HERE | HERE_ALREADY | OTHER_RESULT => {
+                let once = format!("{name}_{:016x}", rand::random::<u64>());
+                let prepare = prepare.replacen(name.as_str(), &once, 1);
+                let execute = execute.replacen(name.as_str(), &once, 1);
+                run(format!("{prepare} {execute} DEALLOCATE {once}")).await
+            }
+            _ => done,
         }
     }
+}
+
+/// The SQLSTATE, or nothing.
+fn code<T>(done: &sqlx::Result<T>) -> String {
+    let said = done.as_ref().err().and_then(|e| e.as_database_error());
+    let code = said.and_then(|e| e.code());
+    code.map_or_else(String::new, std::borrow::Cow::into_owned)
 }

@@ -14,6 +14,13 @@ pub mod toggles;
 use std::fmt;
 use std::time::Duration;
 
+/// Has the connections that `db` makes from now on learn what the adapters ask all the time. Before
+/// the first of them is made, no connection has to find out by an error in the server's log.
+pub fn prepare(db: &crate::pg::Database) {
+    revocation::prepare(db);
+    nonce::prepare(db);
+}
+
 /// How long one look-up or one write in Postgres may take, waiting for a connection included.
 pub const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 

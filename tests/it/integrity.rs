@@ -110,6 +110,9 @@ fn what_is_whole_passes_and_says_what_was_looked_at() {
     let stage = Stage::set();
     let seen = stage.check(&[]);
     assert_eq!(seen.code, 0, "{}{}", seen.stdout, seen.stderr);
+    // Its connections knew the service's statements before they were asked.
+    let log = stage.db.server().log();
+    assert!(!log.contains("prepared statement"), "{log}");
     let text = seen.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     for said in [
         "the primary answers",

@@ -388,6 +388,7 @@ async fn database(config: &ServiceConfig, shared: Option<Database>) -> Result<Op
             ));
         }
     };
+    crate::runtime::prepare(&db);
     db.check().await?;
     Ok(Some(db))
 }

@@ -42,6 +42,7 @@ use crate::pg::Database;
 use guard::Guard;
 use lot::{Lot, Window};
 use postgres::PostgresRows;
+pub(crate) use postgres::prepare;
 
 const STORE: &str = "the nonce store";
 

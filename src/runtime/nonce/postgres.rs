@@ -31,6 +31,11 @@ static RESERVE: LazyLock<Prepared> = LazyLock::new(|| {
     )
 });
 
+/// See [`crate::runtime::prepare`].
+pub(crate) fn prepare(db: &Database) {
+    db.prepare(&RESERVE);
+}
+
 pub(super) struct PostgresRows {
     db: Database,
     node: String,
@@ -69,7 +74,7 @@ impl Seen {
 
 impl PostgresRows {
     pub fn new(db: &Database, node: &str) -> Self {
-        db.prepare(&RESERVE);
+        prepare(db);
         Self {
             db: db.clone(),
             node: node.to_owned(),

@@ -41,7 +41,7 @@ struct Question {
 
 impl Asking {
     pub fn new(db: &Database) -> Self {
-        db.prepare(&LOOK);
+        prepare(db);
         Self {
             db: db.clone(),
             lanes: OnceLock::new(),
@@ -74,6 +74,11 @@ impl Asking {
             )),
         }
     }
+}
+
+/// See [`crate::runtime::prepare`].
+pub(crate) fn prepare(db: &Database) {
+    db.prepare(&LOOK);
 }
 
 /// The lanes end once nobody can ask any more.

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use crate::contract::{RevokedSession, RevokedToken};
 
 use super::{Fault, Unavailable};
+pub(crate) use asking::prepare;
 
 pub use cache::{CacheState, Caching, WhenUnavailable};
 pub use memory::{LOG_FILE, MemoryRevocations};
