@@ -5,9 +5,11 @@
 
 mod apply;
 mod connection;
+pub mod conventions;
 mod create;
 mod failure;
 mod files;
+pub mod finding;
 mod history;
 mod locks;
 mod statements;
