@@ -6,7 +6,9 @@ use std::ops::Range;
 use serde::Serialize;
 
 /// How bad it is. What a rule is set to in `dbctl.toml` goes before what it says itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// Worth a look; the change works.
