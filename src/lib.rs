@@ -22,7 +22,7 @@
 //! | room | what is in it | may call |
 //! | --- | --- | --- |
 //! | [`commands`] | one command, one file: arguments in, one domain call, output out | every room |
-//! | [`settings`] | flags, environment and `dbctl.toml`, resolved once | the types of `keys`, `check` and `hooks` |
+//! | [`settings`] | flags, environment and `dbctl.toml`, resolved once | the types of `keys`, `check`, `hooks` and `migrate` |
 //! | [`migrate`] | files → checks → plan → apply → history | `pg` |
 //! | [`keys`] | key lifecycle: seed, list, seal, JWKS | `pg` |
 //! | [`runtime`] | what is being switched: revocation, nonce, key resolver, decisions; toggles | `keys`, `pg` |

@@ -98,6 +98,8 @@ pub struct MigrationsConfig {
     pub dir: Option<PathBuf>,
     /// External validator, as an argument vector; exit status 0 means valid.
     pub validator: Option<Vec<String>>,
+    /// Which rules of the lint hold, for which files, and from which version on.
+    pub lint: crate::migrate::lint::Rules,
 }
 
 #[derive(Debug, Clone, Deserialize)]

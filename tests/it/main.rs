@@ -29,6 +29,7 @@ mod key_gap;
 mod key_life;
 mod key_model;
 mod keys;
+mod lint;
 mod log;
 mod looks;
 mod machine;

@@ -54,6 +54,8 @@ fn keys() -> Vec<String> {
     let mut keys = Vec::new();
     for probe in [
         "[migrations]\nx = 1",
+        "[migrations.lint]\nx = 1",
+        "[[migrations.lint.path]]\nx = 1",
         "[journal]\nx = 1",
         "[keys]\nx = 1",
         "[runbook]\nx = 1",
