@@ -351,6 +351,14 @@ fn every_rule_that_squawk_has_on_is_known() {
 fn what_is_no_sql_is_said_once() {
     let findings = found("SELEC 1;\nCREATE TABL x;\nDROP TABLE orders;", true);
     assert_eq!(names(&findings), ["syntax-error", "ban-drop-table"]);
+    let text = "SELECT 1;\n{{ if x }}\n";
+    let findings = found(text, true);
+    assert_eq!(
+        findings[0].message,
+        "this is not understood as SQL: expected command, found `{`"
+    );
+    assert_eq!(place(text, &findings[0]), (2, 1));
+    assert_eq!(findings[0].span, Some(10..11));
 }
 
 #[test]

@@ -220,8 +220,7 @@ fn look(script: &Script, context: &Context<'_>) -> Vec<Finding> {
     session::look(&looked, &mut seen);
     // One mistake makes many: the first one is where to look.
     if let (Some(error), Some(span)) = (errors.first(), spans.first()) {
-        let said = error.message().trim_end_matches('.');
-        seen.push(Seen::new("syntax-error", span.clone()).named(said));
+        seen.push(not_understood(&sql, error.message(), span.clone()));
     }
     let mut findings: Vec<Finding> = seen
         .into_iter()
@@ -234,6 +233,23 @@ fn look(script: &Script, context: &Context<'_>) -> Vec<Finding> {
     findings.extend(unused(script, context.rules, &ignores));
     findings.sort_by_key(|f| f.span.as_ref().map(|s| (s.start, s.end)));
     findings
+}
+
+/// A mistake of syntax: the word that it is about, where the parser names only a place before it,
+/// and that word itself in place of what the parser calls it.
+fn not_understood(sql: &str, message: &str, mut span: Range<usize>) -> Seen {
+    let mut said = message.trim_end_matches('.').to_owned();
+    if span.is_empty()
+        && let Some(rest) = sql.get(span.start..)
+        && let Some(word) = statement::words(rest, span.start).first()
+    {
+        span = word.span();
+        let text: String = word.text.chars().take(30).collect();
+        if let Some((expected, _)) = message.split_once(", found ") {
+            said = format!("{expected}, found `{text}`");
+        }
+    }
+    Seen::new("syntax-error", span).named(said)
 }
 
 /// What was seen as a finding of the whole file; none where it is silenced or off. `statement` is
