@@ -18,6 +18,15 @@ pub enum Ground {
     Server,
 }
 
+/// What Postgres said of a statement, for people.
+pub(super) struct Told {
+    /// Bytes of the file.
+    pub span: Range<usize>,
+    pub label: String,
+    pub cause: String,
+    pub next: Option<String>,
+}
+
 /// `completed` is how many statements of the file had succeeded before.
 pub(super) fn in_file(
     file: &File,
@@ -26,25 +35,55 @@ pub(super) fn in_file(
     ground: Ground,
 ) -> Problem {
     let doing = format!("running {}", file.path);
-    let Some(e) = error
-        .as_database_error()
-        .and_then(|e| e.try_downcast_ref::<PgDatabaseError>())
-    else {
-        return problem(doing, error);
-    };
     let statements = statements::split(&file.sql);
     let statement = statements.get(completed).cloned().unwrap_or(0..0);
+    // The whole file was sent: that is where positions count from.
+    let Some(told) = tell(&file.sql, 0, statement, error, ground) else {
+        return problem(doing, error);
+    };
+    let found = Problem::new(Exit::Findings, doing, told.cause);
+    let found = found.at(&file.path, &file.sql, told.span, told.label);
+    match told.next {
+        Some(next) => found.next(next),
+        None => found,
+    }
+}
+
+/// Of a statement that was sent by itself, `statement` being its bytes of `text`; none where it is
+/// not the statement's fault.
+pub(super) fn of_statement(
+    text: &str,
+    statement: Range<usize>,
+    error: &sqlx::Error,
+    ground: Ground,
+) -> Option<Told> {
+    tell(text, statement.start, statement, error, ground)
+}
+
+/// `sent_from` is the byte of `text` where what was sent began.
+fn tell(
+    text: &str,
+    sent_from: usize,
+    statement: Range<usize>,
+    error: &sqlx::Error,
+    ground: Ground,
+) -> Option<Told> {
+    let e = error
+        .as_database_error()
+        .and_then(|e| e.try_downcast_ref::<PgDatabaseError>())?;
     let (span, label) = match e.position() {
         Some(PgErrorPosition::Original(characters)) => {
-            (token_at(&file.sql, characters), "here".to_owned())
+            let token = token_at(&text[sent_from..], characters);
+            let token = sent_from + token.start..sent_from + token.end;
+            (token, "here".to_owned())
         }
         // Inside a function or DO block: the position counts in a text that is not in the file.
         Some(PgErrorPosition::Internal { query, .. }) => (
-            first_line(&file.sql, statement.clone()),
+            first_line(text, statement.clone()),
             format!("while running: {}", one_line(query)),
         ),
         None => (
-            first_line(&file.sql, statement.clone()),
+            first_line(text, statement.clone()),
             "this statement".to_owned(),
         ),
     };
@@ -55,11 +94,13 @@ pub(super) fn in_file(
     if let Some(context) = e.r#where().and_then(|w| w.lines().next()) {
         cause += &format!("\nin {context}");
     }
-    let found = Problem::new(Exit::Findings, doing, cause).at(&file.path, &file.sql, span, label);
-    match way_out(e, &file.sql[statement], ground).or_else(|| e.hint().map(str::to_owned)) {
-        Some(next) => found.next(next),
-        None => found,
-    }
+    let next = way_out(e, &text[statement], ground).or_else(|| e.hint().map(str::to_owned));
+    Some(Told {
+        span,
+        label,
+        cause,
+        next,
+    })
 }
 
 /// What helps beyond Postgres's own hint.

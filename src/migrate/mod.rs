@@ -15,10 +15,12 @@ mod history;
 pub mod lint;
 mod locks;
 mod statements;
+pub mod trial;
 mod validate;
 
 pub use apply::{Event, Options, Outcome, apply};
 pub use create::create;
+pub use failure::Ground;
 pub use files::{File, Source, load, read};
 pub use history::{Entry, Record, State, Status, status};
 pub use locks::{Blocked, Holder};

@@ -64,6 +64,7 @@ mod takeover;
 mod toggles;
 mod tokens;
 mod traffic;
+mod trial;
 mod validate;
 mod vectors;
 mod verify;

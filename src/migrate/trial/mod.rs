@@ -1,0 +1,289 @@
+//! Running migrations on a scratch database and watching what each statement does: which tables
+//! others could not use meanwhile, which were rewritten or read whole, what is left behind.
+//!
+//! A migration runs as it would on a real one: in a transaction with its row of the history, or
+//! each statement by itself where its convention says so. Statements are sent one by one, which
+//! inside a transaction is the same and outside of one is the only way: several in one message are
+//! one transaction to Postgres.
+
+mod history;
+mod judge;
+mod observe;
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::Postgres;
+use sqlx::{AssertSqlSafe, Executor as _};
+
+use self::judge::{Judge, Statement};
+use self::observe::Observer;
+pub use self::observe::{Blocks, Effect};
+use super::conventions::{Convention, Migration, Reading, Script};
+use super::failure::{self, Ground};
+use super::finding::{Finding, Layer, Level};
+use super::statements;
+use crate::error::Result;
+use crate::pg::{self, Database, problem};
+
+/// The time that apply waits for a lock.
+const LOCK_TIMEOUT: &str = "3s";
+
+/// What came of running them.
+#[derive(Debug, Default)]
+pub struct Tried {
+    /// How many ran without an error. Those after one that fails are not judged.
+    pub ran: usize,
+    pub findings: Vec<Finding>,
+    /// What each statement did to tables that were there before its file.
+    pub facts: Vec<Fact>,
+    pub elapsed: Duration,
+}
+
+/// What one statement did.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Fact {
+    pub file: String,
+    /// Bytes of the file.
+    pub span: Range<usize>,
+    pub effects: Vec<Effect>,
+}
+
+/// Runs every migration of `reading`, in order, on an empty database.
+///
+/// # Errors
+/// What keeps it from being tried: the database went away. What a migration does wrong is a
+/// finding.
+pub async fn try_out(database: &Database, reading: &Reading, ground: Ground) -> Result<Tried> {
+    let began = Instant::now();
+    let doing = format!("running migrations on {database}");
+    let fail = |e: sqlx::Error| problem(&doing, &e);
+    let connection = database.pool().acquire().await.map_err(fail)?;
+    let mut trial = Trial {
+        connection,
+        convention: reading.convention,
+        ground,
+        observer: Observer::default(),
+        tried: Tried::default(),
+    };
+    if let Some(creates) = history::creates(reading.convention) {
+        trial.send(creates).await.map_err(fail)?;
+    }
+    for (n, migration) in reading.migrations.iter().enumerate() {
+        let ran = trial.migration(migration, n + 1).await.map_err(fail)?;
+        if !ran {
+            break;
+        }
+        trial.tried.ran += 1;
+    }
+    let mut tried = trial.tried;
+    tried.elapsed = began.elapsed();
+    Ok(tried)
+}
+
+struct Trial {
+    connection: PoolConnection<Postgres>,
+    convention: Convention,
+    ground: Ground,
+    observer: Observer,
+    tried: Tried,
+}
+
+impl Trial {
+    async fn send(&mut self, sql: &str) -> sqlx::Result<()> {
+        let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+        (&mut *self.connection).execute(sql).await.map(drop)
+    }
+
+    /// False where it failed: what comes after it cannot be judged.
+    async fn migration(&mut self, migration: &Migration, rank: usize) -> sqlx::Result<bool> {
+        let before = self.session(&migration.up).await?;
+        let row = history::row(self.convention, migration, rank);
+        let ran = match migration.up.transaction {
+            true => self.in_transaction(&migration.up, row.as_deref()).await?,
+            false => self.one_by_one(&migration.up, row.as_deref()).await?,
+        };
+        if let Some(before) = before
+            && let Some(after) = self.session(&migration.up).await?
+        {
+            self.leaks(&migration.up, &before, &after);
+        }
+        for reset in ["RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL"] {
+            self.send(reset).await?;
+        }
+        Ok(ran)
+    }
+
+    async fn in_transaction(&mut self, script: &Script, row: Option<&str>) -> sqlx::Result<bool> {
+        self.send("BEGIN").await?;
+        self.observer.begin(&mut self.connection).await?;
+        self.send(&format!("SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
+            .await?;
+        let id = "SELECT pg_catalog.pg_current_xact_id()::text";
+        let id: String = pg::query_scalar(id)
+            .fetch_one(&mut *self.connection)
+            .await?;
+        let mut judge = Judge::default();
+        for span in statements_of(script) {
+            if let Err(e) = self.send(&script.text[span.clone()]).await {
+                self.failed(script, span, &e)?;
+                let _ = self.send("ROLLBACK").await;
+                return Ok(false);
+            }
+            if !self.still_in(&id).await? {
+                self.ended(script, span);
+                let _ = self.send("ROLLBACK").await;
+                return Ok(false);
+            }
+            let seen = self.observer.look(&mut self.connection).await?;
+            let at = Statement {
+                file: script.path.clone(),
+                span: span.clone(),
+            };
+            let found = judge.statement(&at, &seen);
+            self.tried.findings.extend(found);
+            if !seen.effects.is_empty() {
+                self.tried.facts.push(Fact {
+                    file: script.path.clone(),
+                    span,
+                    effects: seen.effects,
+                });
+            }
+        }
+        if let Some(row) = row {
+            self.send(row).await?;
+        }
+        match self.send("COMMIT").await {
+            Ok(()) => Ok(true),
+            Err(e @ sqlx::Error::Database(_)) => {
+                // A constraint that is checked at the end.
+                self.failed(script, script.range.clone(), &e)?;
+                Ok(false)
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Without a transaction around them. What they do to others is not observed: each has
+    /// committed, and holds nothing any more, when anybody could look.
+    async fn one_by_one(&mut self, script: &Script, row: Option<&str>) -> sqlx::Result<bool> {
+        let mut ran = true;
+        for span in statements_of(script) {
+            if let Err(e) = self.send(&script.text[span.clone()]).await {
+                self.failed(script, span, &e)?;
+                ran = false;
+                break;
+            }
+        }
+        // One that the file began and did not end.
+        self.send("ROLLBACK").await?;
+        for index in self.invalid_indexes().await? {
+            let finding = Finding::new(
+                Layer::Execution,
+                "leaves-invalid-index",
+                Level::Error,
+                format!("leaves the index `{index}` INVALID: it costs every write and serves no query"),
+            );
+            let next = format!("DROP INDEX CONCURRENTLY {index}, find out why it failed, and build it again");
+            self.tried.findings.push(finding.of(&script.path).next(next));
+        }
+        if let (true, Some(row)) = (ran, row) {
+            self.send(row).await?;
+        }
+        Ok(ran)
+    }
+
+    async fn invalid_indexes(&mut self) -> sqlx::Result<Vec<String>> {
+        pg::query_scalar(
+            "SELECT i.indexrelid::regclass::text FROM pg_catalog.pg_index i \
+              WHERE NOT i.indisvalid AND i.indexrelid::bigint >= 16384",
+        )
+        .fetch_all(&mut *self.connection)
+        .await
+    }
+
+    /// Whether the transaction is still the one that was begun.
+    async fn still_in(&mut self, id: &str) -> sqlx::Result<bool> {
+        let now = "SELECT pg_catalog.pg_current_xact_id_if_assigned()::text";
+        let now: Option<String> = pg::query_scalar(now)
+            .fetch_one(&mut *self.connection)
+            .await?;
+        Ok(now.as_deref() == Some(id))
+    }
+
+    /// # Errors
+    /// Whatever is not the migration's fault.
+    fn failed(&mut self, script: &Script, span: Range<usize>, e: &sqlx::Error) -> sqlx::Result<()> {
+        let Some(told) = failure::of_statement(&script.text, span, e, self.ground) else {
+            return Err(sqlx::Error::Protocol(e.to_string()));
+        };
+        let mut finding = Finding::new(Layer::Execution, "fails", Level::Error, told.cause)
+            .at(&script.path, told.span);
+        finding.next = told.next;
+        self.tried.findings.push(finding);
+        Ok(())
+    }
+
+    fn ended(&mut self, script: &Script, span: Range<usize>) {
+        let finding = Finding::new(
+            Layer::Execution,
+            "ends-its-transaction",
+            Level::Error,
+            "ends the transaction that it runs in: part of it would be committed without a row in the history",
+        );
+        let finding = finding.at(&script.path, span).next(
+            "leave BEGIN, COMMIT and ROLLBACK out; a procedure that commits needs a migration without a transaction",
+        );
+        self.tried.findings.push(finding);
+    }
+
+    /// What is set for the session, where the file may change it: asking costs more than most
+    /// statements.
+    async fn session(&mut self, script: &Script) -> sqlx::Result<Option<Vec<String>>> {
+        if !may_set(script) {
+            return Ok(None);
+        }
+        let set = "SELECT name || ' = ' || setting FROM pg_catalog.pg_settings WHERE source = 'session' \
+                   UNION ALL SELECT 'role = ' || current_user ORDER BY 1";
+        let set = pg::query_scalar(set).fetch_all(&mut *self.connection);
+        set.await.map(Some)
+    }
+
+    fn leaks(&mut self, script: &Script, before: &[String], after: &[String]) {
+        let left: Vec<&str> = after
+            .iter()
+            .filter(|setting| !before.contains(setting))
+            .map(String::as_str)
+            .collect();
+        if left.is_empty() {
+            return;
+        }
+        let finding = Finding::new(
+            Layer::Execution,
+            "leaks-session-state",
+            Level::Error,
+            format!("leaves the session changed: {}", left.join(", ")),
+        )
+        .why("what runs after it in the same session, the tool's own history above all, looks elsewhere")
+        .next("SET LOCAL, or set_config(…, true), which ends with the transaction");
+        self.tried.findings.push(finding.of(&script.path));
+    }
+}
+
+/// Whether anything in it could change the session: only what calls something can.
+fn may_set(script: &Script) -> bool {
+    statements_of(script).into_iter().any(|span| {
+        let first = script.text[span].split_whitespace().next().unwrap_or_default();
+        ["set", "reset", "select", "do", "call", "with", "discard", "insert", "update", "values"]
+            .iter()
+            .any(|word| first.eq_ignore_ascii_case(word))
+    })
+}
+
+/// Bytes of the file.
+fn statements_of(script: &Script) -> Vec<Range<usize>> {
+    let from = script.range.start;
+    let split = statements::split(script.sql()).into_iter();
+    split.map(|r| from + r.start..from + r.end).collect()
+}

@@ -1,0 +1,328 @@
+//! Migrations on a scratch database: what each statement does to others is seen, not guessed. Each
+//! outage is here as a pair: the dangerous form is found, the safe form is not.
+
+use std::sync::Arc;
+
+use dbctl::migrate::Ground;
+use dbctl::migrate::conventions::{Convention, Migration, Reading, Script, Version};
+use dbctl::migrate::trial::{Tried, try_out};
+
+use crate::support::postgres::Server;
+use crate::support::stores::database;
+
+/// What is there before the migration under judgement.
+const BEFORE: &str = "\
+CREATE TABLE customers (id int PRIMARY KEY);
+CREATE DOMAIN price AS int;
+CREATE TABLE orders (
+  id int PRIMARY KEY, a int, b varchar(10), c text, f timestamp, customer int, cost price);
+CREATE INDEX orders_a ON orders (a);
+CREATE TABLE events (at date, n int) PARTITION BY RANGE (at);
+CREATE TABLE events_old (at date, n int);
+CREATE TABLE events_known (at date NOT NULL, n int,
+  CHECK (at >= '2020-01-01' AND at < '2021-01-01'));
+CREATE MATERIALIZED VIEW totals AS SELECT a, count(*) FROM orders GROUP BY a;
+CREATE UNIQUE INDEX totals_a ON totals (a);";
+
+/// A file; one that begins with `!` runs without a transaction.
+fn migration(version: u64, text: &str) -> Migration {
+    let (transaction, text) = match text.strip_prefix('!') {
+        Some(text) => (false, text),
+        None => (true, text),
+    };
+    Migration {
+        version: Some(Version {
+            written: version.to_string(),
+            parts: vec![version],
+        }),
+        name: "change".into(),
+        up: Script {
+            path: format!("{version}_change.sql"),
+            text: Arc::from(text),
+            range: 0..text.len(),
+            transaction,
+        },
+        down: None,
+        verify: None,
+    }
+}
+
+fn reading(texts: &[&str]) -> Reading {
+    let numbered = (1..).zip(texts);
+    Reading {
+        convention: Convention::Sqlx,
+        because: "the test says so".into(),
+        migrations: numbered.map(|(n, text)| migration(n, text)).collect(),
+        findings: Vec::new(),
+    }
+}
+
+async fn tried(texts: &[&str]) -> Tried {
+    let db = Server::get().fresh_database();
+    let database = database(&db.url);
+    let tried = try_out(&database, &reading(texts), Ground::Server).await;
+    database.pool().close().await;
+    tried.expect("Postgres answers")
+}
+
+/// The rules that were found in what came after [`BEFORE`], with their lines.
+async fn found(after: &[&str]) -> Vec<(String, usize)> {
+    let mut all = vec![BEFORE];
+    all.extend(after);
+    let tried = tried(&all).await;
+    let of = |f: &dbctl::migrate::finding::Finding| {
+        let start = f.span.as_ref().map_or(0, |s| s.start);
+        let file = f.file.as_deref().expect("a file");
+        let version: usize = file.split('_').next().and_then(|n| n.parse().ok()).expect("one");
+        let text = all[version - 1].trim_start_matches('!');
+        (f.rule.to_string(), text[..start].matches('\n').count() + 1)
+    };
+    tried.findings.iter().map(of).collect()
+}
+
+/// Rule, dangerous form, safe form in one or more files.
+const PAIRS: &[(&str, &str, &[&str])] = &[
+    (
+        "rewrites-table",
+        "ALTER TABLE orders ALTER COLUMN a TYPE bigint;",
+        &["ALTER TABLE orders ALTER COLUMN b TYPE varchar(20);"],
+    ),
+    (
+        "rewrites-table",
+        "ALTER TABLE orders ALTER COLUMN b TYPE varchar(5);",
+        &["ALTER TABLE orders ALTER COLUMN b TYPE text;"],
+    ),
+    (
+        "rewrites-table",
+        "ALTER TABLE orders ADD COLUMN n uuid DEFAULT gen_random_uuid();",
+        &["ALTER TABLE orders ADD COLUMN n int DEFAULT 5;"],
+    ),
+    (
+        "rewrites-table",
+        "ALTER TABLE orders ADD COLUMN n timestamptz DEFAULT clock_timestamp();",
+        &["ALTER TABLE orders ADD COLUMN n timestamptz DEFAULT now();"],
+    ),
+    (
+        "rewrites-table",
+        "ALTER TABLE orders ADD COLUMN n serial;",
+        &["ALTER TABLE orders ADD COLUMN n int;"],
+    ),
+    (
+        "rewrites-table",
+        "ALTER TABLE orders ADD COLUMN n int GENERATED ALWAYS AS IDENTITY;",
+        &["ALTER TABLE orders ADD COLUMN n int;"],
+    ),
+    (
+        "rewrites-table",
+        "ALTER TABLE orders ADD COLUMN n int GENERATED ALWAYS AS (a + 1) STORED;",
+        &["CREATE VIEW with_n AS SELECT *, a + 1 AS n FROM orders;"],
+    ),
+    (
+        "rewrites-table",
+        "DO $$ BEGIN EXECUTE 'ALTER TABLE orders ALTER COLUMN a TYPE bigint'; END $$;",
+        &["DO $$ BEGIN EXECUTE 'ALTER TABLE orders ALTER COLUMN b TYPE text'; END $$;"],
+    ),
+    (
+        "rewrites-table",
+        "ALTER TABLE orders SET UNLOGGED;",
+        &["ALTER TABLE orders SET (fillfactor = 70);"],
+    ),
+    (
+        "rewrites-table",
+        "CLUSTER orders USING orders_a;",
+        &["ALTER TABLE orders CLUSTER ON orders_a;"],
+    ),
+    (
+        "rewrites-table",
+        "REFRESH MATERIALIZED VIEW totals;",
+        &["REFRESH MATERIALIZED VIEW CONCURRENTLY totals;"],
+    ),
+    (
+        "rewrites-table",
+        "SET LOCAL TimeZone = 'Europe/Berlin';\nALTER TABLE orders ALTER COLUMN f TYPE timestamptz;",
+        &["SET LOCAL TimeZone = 'UTC';\nALTER TABLE orders ALTER COLUMN f TYPE timestamptz;"],
+    ),
+    (
+        "reads-table-while-blocking",
+        "ALTER TABLE orders ALTER COLUMN a SET NOT NULL;",
+        &[
+            "ALTER TABLE orders ADD CONSTRAINT a_there CHECK (a IS NOT NULL) NOT VALID;",
+            "ALTER TABLE orders VALIDATE CONSTRAINT a_there;",
+            "ALTER TABLE orders ALTER COLUMN a SET NOT NULL;",
+        ],
+    ),
+    (
+        "reads-table-while-blocking",
+        "ALTER TABLE orders ADD CONSTRAINT positive CHECK (a > 0);",
+        &[
+            "ALTER TABLE orders ADD CONSTRAINT positive CHECK (a > 0) NOT VALID;",
+            "ALTER TABLE orders VALIDATE CONSTRAINT positive;",
+        ],
+    ),
+    (
+        "reads-table-while-blocking",
+        "ALTER TABLE orders ADD CONSTRAINT positive CHECK (a > 0) NOT VALID;\n\
+         ALTER TABLE orders VALIDATE CONSTRAINT positive;",
+        &[
+            "ALTER TABLE orders ADD CONSTRAINT positive CHECK (a > 0) NOT VALID;",
+            "ALTER TABLE orders VALIDATE CONSTRAINT positive;",
+        ],
+    ),
+    (
+        "reads-table-while-blocking",
+        "ALTER TABLE orders ADD CONSTRAINT of_customer FOREIGN KEY (customer) REFERENCES customers;",
+        &[
+            "ALTER TABLE orders ADD CONSTRAINT of_customer FOREIGN KEY (customer) REFERENCES customers NOT VALID;",
+            "ALTER TABLE orders VALIDATE CONSTRAINT of_customer;",
+        ],
+    ),
+    (
+        "reads-table-while-blocking",
+        "ALTER DOMAIN price ADD CONSTRAINT positive CHECK (value > 0);",
+        &["ALTER DOMAIN price ADD CONSTRAINT positive CHECK (value > 0) NOT VALID;"],
+    ),
+    (
+        "reads-table-while-blocking",
+        "ALTER TABLE events ATTACH PARTITION events_old FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');",
+        &["ALTER TABLE events ATTACH PARTITION events_known FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');"],
+    ),
+    (
+        "reads-table-while-blocking",
+        "ALTER TABLE orders ADD COLUMN n int;\nUPDATE orders SET n = a;",
+        &["ALTER TABLE orders ADD COLUMN n int;"],
+    ),
+    (
+        "builds-index-while-blocking",
+        "CREATE INDEX orders_c ON orders (c);",
+        &["!CREATE INDEX CONCURRENTLY orders_c ON orders (c);"],
+    ),
+    (
+        "builds-index-while-blocking",
+        "ALTER TABLE orders ADD CONSTRAINT one_c UNIQUE (c);",
+        &[
+            "!CREATE UNIQUE INDEX CONCURRENTLY one_c ON orders (c);",
+            "ALTER TABLE orders ADD CONSTRAINT one_c UNIQUE USING INDEX one_c;",
+        ],
+    ),
+    (
+        "builds-index-while-blocking",
+        "ALTER TABLE orders ADD CONSTRAINT no_two EXCLUDE USING btree (c WITH =);",
+        &["ALTER TABLE orders ADD COLUMN n int;"],
+    ),
+    (
+        "goes-through-table",
+        "UPDATE orders SET c = 'x';",
+        &["UPDATE orders SET c = 'x' WHERE id = 7;"],
+    ),
+    (
+        "goes-through-table",
+        "DELETE FROM orders;",
+        &["DELETE FROM orders WHERE id = 7;"],
+    ),
+    (
+        "blocks-several-tables",
+        "ALTER TABLE orders ADD COLUMN n int;\nALTER TABLE customers ADD COLUMN n int;",
+        &[
+            "ALTER TABLE orders ADD COLUMN n int;",
+            "ALTER TABLE customers ADD COLUMN n int;",
+        ],
+    ),
+    (
+        "waits-without-limit",
+        "SET LOCAL lock_timeout = 0;\nALTER TABLE orders ADD COLUMN n int;",
+        &["SET LOCAL lock_timeout = '1s';\nALTER TABLE orders ADD COLUMN n int;"],
+    ),
+    (
+        "leaks-session-state",
+        "SELECT pg_catalog.set_config('search_path', '', false);\nALTER TABLE public.orders ADD COLUMN n int;",
+        &["SELECT pg_catalog.set_config('search_path', '', true);\nALTER TABLE public.orders ADD COLUMN n int;"],
+    ),
+    (
+        "fails",
+        "CREATE INDEX CONCURRENTLY orders_c ON orders (c);",
+        &["!CREATE INDEX CONCURRENTLY orders_c ON orders (c);"],
+    ),
+    (
+        "fails",
+        "ALTER TABLE orders ADD COLUMN n int;\nALTER TABLE order ADD COLUMN m int;",
+        &["ALTER TABLE orders ADD COLUMN n int;\nALTER TABLE orders ADD COLUMN m int;"],
+    ),
+    (
+        "fails",
+        "!VACUUM orders;\nVACUUM nothing;",
+        &["!VACUUM orders;\nVACUUM customers;"],
+    ),
+    (
+        "ends-its-transaction",
+        "ALTER TABLE orders ADD COLUMN n int;\nCOMMIT;",
+        &["ALTER TABLE orders ADD COLUMN n int;"],
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_each_outage_the_dangerous_form_is_found_and_the_safe_form_is_not() {
+    let mut wrong = Vec::new();
+    for (rule, dangerous, safe) in PAIRS {
+        let seen = found(&[dangerous]).await;
+        // The session as a whole is the file's doing.
+        let line = match *rule {
+            "leaks-session-state" => 1,
+            _ => dangerous.trim_end().matches('\n').count() + 1,
+        };
+        if !seen.iter().any(|(r, at)| r == rule && *at == line) {
+            wrong.push(format!("{dangerous}\n  wanted {rule} on line {line}, found {seen:?}"));
+        }
+        let seen = found(safe).await;
+        if !seen.is_empty() {
+            wrong.push(format!("{}\n  is safe, found {seen:?}", safe.join("\n")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_statement_does_to_others_is_told_by_table_and_lock() {
+    let tried = tried(&[
+        BEFORE,
+        "CREATE TABLE items (id int PRIMARY KEY, of_order int REFERENCES orders);\n\
+         CREATE TABLE events_2030 PARTITION OF events FOR VALUES FROM ('2030-01-01') TO ('2031-01-01');",
+    ])
+    .await;
+    assert_eq!(tried.ran, 2, "{:?}", tried.findings);
+    // The first file found nothing there.
+    insta::assert_json_snapshot!(tried.facts);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_a_failed_build_leaves_is_named() {
+    let tried = tried(&[
+        "CREATE TABLE t (n int); INSERT INTO t VALUES (1), (1);",
+        "!CREATE UNIQUE INDEX CONCURRENTLY t_n ON t (n);",
+        "CREATE TABLE never (n int);",
+    ])
+    .await;
+    let rules: Vec<&str> = tried.findings.iter().map(|f| &*f.rule).collect();
+    assert_eq!((tried.ran, rules), (1, vec!["fails", "leaves-invalid-index"]));
+    assert!(tried.findings[1].message.contains("`t_n`"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrations_find_the_history_that_the_conventions_own_tool_would_have_made() {
+    let tried = tried(&[
+        "CREATE TABLE t (n int);",
+        "DO $$ BEGIN ASSERT (SELECT count(*) FROM _sqlx_migrations WHERE success) = 1; END $$;",
+    ])
+    .await;
+    assert_eq!((tried.ran, tried.findings), (2, vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_one_file_reaches_the_next() {
+    let tried = tried(&[
+        "CREATE SCHEMA elsewhere; SET search_path = elsewhere; CREATE TABLE t (n int);",
+        "SELECT n FROM elsewhere.t; CREATE TABLE u (n int); SELECT n FROM public.u;",
+    ])
+    .await;
+    let rules: Vec<&str> = tried.findings.iter().map(|f| &*f.rule).collect();
+    assert_eq!((tried.ran, rules), (2, vec!["leaks-session-state"]));
+}
