@@ -4,6 +4,7 @@
 //! `refinery_cli` can go on where dbctl stopped, and the other way round.
 
 mod apply;
+pub mod catalog;
 mod connection;
 pub mod conventions;
 mod create;

@@ -5,6 +5,7 @@ mod support;
 
 mod approvals;
 mod break_glass;
+mod catalog;
 mod carry;
 mod checkpoints;
 mod cli;

@@ -290,7 +290,7 @@ async fn what_a_statement_does_to_others_is_told_by_table_and_lock() {
     .await;
     assert_eq!(tried.ran, 2, "{:?}", tried.findings);
     // The first file found nothing there.
-    insta::assert_json_snapshot!(tried.facts);
+    insta::assert_debug_snapshot!(tried.facts);
 }
 
 #[tokio::test(flavor = "multi_thread")]
