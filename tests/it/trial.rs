@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dbctl::migrate::Ground;
 use dbctl::migrate::conventions::{Convention, Migration, Reading, Script, Version};
-use dbctl::migrate::trial::{Tried, try_out};
+use dbctl::migrate::trial::{How, Tried, try_out};
 
 use crate::support::postgres::Server;
 use crate::support::stores::database;
@@ -58,9 +58,19 @@ fn reading(texts: &[&str]) -> Reading {
 }
 
 async fn tried(texts: &[&str]) -> Tried {
+    tried_with(texts, 0).await
+}
+
+/// With so many rows in every table before the second file.
+async fn tried_with(texts: &[&str], rows: usize) -> Tried {
     let db = Server::get().fresh_database();
     let database = database(&db.url);
-    let tried = try_out(&database, &reading(texts), Ground::Server).await;
+    let how = How {
+        ground: Ground::Server,
+        from: 0,
+        rows,
+    };
+    let tried = try_out(&database, &reading(texts), how).await;
     database.pool().close().await;
     tried.expect("Postgres answers")
 }
@@ -325,4 +335,74 @@ async fn nothing_of_one_file_reaches_the_next() {
     .await;
     let rules: Vec<&str> = tried.findings.iter().map(|f| &*f.rule).collect();
     assert_eq!((tried.ran, rules), (2, vec!["leaks-session-state"]));
+}
+
+/// Tables of many types, constraints and references, which must all take a row.
+const MANY: &str = "\
+CREATE TYPE state AS ENUM ('open', 'done');
+CREATE DOMAIN price AS numeric(6, 2) CHECK (value > 0);
+CREATE DOMAIN code AS text CHECK (value ~ '^[A-Z]{3}$') NOT NULL;
+CREATE TABLE plain (n int);
+CREATE TABLE keys (id uuid PRIMARY KEY, slug text UNIQUE NOT NULL);
+CREATE TABLE counted (id bigserial PRIMARY KEY, twice int GENERATED ALWAYS AS (1 + 1) STORED);
+CREATE TABLE types (
+  a smallint, b int, c bigint, d numeric(4, 1), e real, f double precision, g varchar(3), h char(2), i text,
+  j bytea, k date, l time, m timestamptz, n interval, o boolean, p json, q jsonb, r int[], s text[], t inet,
+  u bit(3), v int4range, w tstzrange, x point, y macaddr, z tsvector, money money, state state, price price, code code);
+CREATE TABLE checked (
+  role text NOT NULL CHECK (role IN ('admin', 'user')), age int NOT NULL CHECK (age BETWEEN 18 AND 99),
+  begins date NOT NULL, ends date NOT NULL, share numeric NOT NULL CHECK (share > 0 AND share < 1),
+  email text NOT NULL CHECK (email LIKE '%@%'), CHECK (ends > begins));
+CREATE TABLE parents (a int, b text, PRIMARY KEY (a, b));
+CREATE TABLE children (
+  id int PRIMARY KEY, a int NOT NULL, b text NOT NULL, key uuid NOT NULL UNIQUE REFERENCES keys,
+  FOREIGN KEY (a, b) REFERENCES parents);
+CREATE TABLE tree (id int PRIMARY KEY, parent int REFERENCES tree);
+CREATE TABLE selfish (id int PRIMARY KEY, parent int NOT NULL REFERENCES selfish);
+CREATE TABLE early (id int PRIMARY KEY, later int);
+CREATE TABLE later (id int PRIMARY KEY, early int NOT NULL REFERENCES early);
+ALTER TABLE early ADD FOREIGN KEY (later) REFERENCES later;
+CREATE TABLE parts (at date NOT NULL, n int) PARTITION BY RANGE (at);
+CREATE TABLE parts_2030 PARTITION OF parts FOR VALUES FROM ('2030-01-01') TO ('2031-01-01');
+CREATE TABLE kinds (kind text NOT NULL) PARTITION BY LIST (kind);
+CREATE TABLE kinds_some PARTITION OF kinds FOR VALUES IN ('this', 'that');
+CREATE TABLE \"Mixed Case\" (\"Some Column\" text NOT NULL, \"order\" int CHECK (\"order\" = 7));
+CREATE TABLE impossible (n int NOT NULL CHECK (n > 1 AND n < 1));";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_table_has_rows_before_a_migration_is_judged_and_one_that_cannot_is_named() {
+    let counts = "DO $$ DECLARE t text; empty text[]; there boolean; BEGIN \
+                    FOR t IN SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace LOOP \
+                      EXECUTE 'SELECT count(*) >= 3 FROM ' || t INTO there; \
+                      IF NOT there AND t NOT IN ('_sqlx_migrations', 'plain') THEN empty := empty || t; END IF; \
+                    END LOOP; RAISE EXCEPTION 'without rows: %', empty; END $$;";
+    let tried = tried_with(&[MANY, counts], 3).await;
+    let said: Vec<&str> = tried.findings.iter().map(|f| f.message.as_str()).collect();
+    assert_eq!(said.len(), 2, "{said:#?}");
+    assert!(said[0].contains("no row could be made for `public.impossible`"), "{said:#?}");
+    assert!(said[1].contains("without rows: {impossible}"), "{said:#?}");
+}
+
+/// What only fails where there are rows.
+const ON_ROWS: &[(&str, &str)] = &[
+    ("ALTER TABLE t ADD COLUMN m int NOT NULL;", "ALTER TABLE t ADD COLUMN m int NOT NULL DEFAULT 0;"),
+    ("CREATE UNIQUE INDEX one ON t (n);", "CREATE UNIQUE INDEX one ON t (id, n);"),
+    ("ALTER TABLE t ALTER COLUMN n SET NOT NULL;", "ALTER TABLE t ALTER COLUMN id SET NOT NULL;"),
+    ("ALTER TABLE t ALTER COLUMN s TYPE varchar(5);", "ALTER TABLE t ALTER COLUMN s TYPE varchar(20);"),
+    ("ALTER TABLE t ALTER COLUMN n TYPE smallint;", "ALTER TABLE t ALTER COLUMN n TYPE bigint;"),
+    ("ALTER TABLE t ADD CHECK (n < 5);", "ALTER TABLE t ADD CHECK (n < 5) NOT VALID;"),
+    ("ALTER TABLE t ALTER COLUMN s TYPE int USING s::int;", "ALTER TABLE t ALTER COLUMN s TYPE text;"),
+    ("ALTER TABLE t ADD FOREIGN KEY (n) REFERENCES t (id);", "ALTER TABLE t ADD FOREIGN KEY (id) REFERENCES t (id);"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_only_where_there_are_rows_fails() {
+    let before = "CREATE TABLE t (id int PRIMARY KEY, n int, s varchar(10));";
+    for (dangerous, safe) in ON_ROWS {
+        let fails = |tried: &Tried| tried.findings.iter().any(|f| f.rule == "fails");
+        assert!(fails(&tried_with(&[before, dangerous], 3).await), "{dangerous}");
+        assert!(!fails(&tried_with(&[before, dangerous], 0).await), "empty: {dangerous}");
+        let tried = tried_with(&[before, safe], 3).await;
+        assert!(!fails(&tried), "{safe}: {:?}", tried.findings);
+    }
 }

@@ -9,6 +9,8 @@
 mod history;
 mod judge;
 mod observe;
+mod rows;
+mod values;
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -18,9 +20,9 @@ use sqlx::postgres::Postgres;
 use sqlx::{AssertSqlSafe, Executor as _};
 
 use self::judge::{Judge, Statement};
-use self::observe::Observer;
+use self::observe::{Observer, Seen};
 pub use self::observe::{Blocks, Effect};
-use super::conventions::{Convention, Migration, Reading, Script};
+use super::conventions::{Reading, Script};
 use super::failure::{self, Ground};
 use super::finding::{Finding, Layer, Level};
 use super::statements;
@@ -50,20 +52,30 @@ pub struct Fact {
     pub effects: Vec<Effect>,
 }
 
+/// What is tried, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct How {
+    pub ground: Ground,
+    /// The first of the migrations that is judged. Those before it only run.
+    pub from: usize,
+    /// So many rows are put into each table before a migration is judged.
+    pub rows: usize,
+}
+
 /// Runs every migration of `reading`, in order, on an empty database.
 ///
 /// # Errors
 /// What keeps it from being tried: the database went away. What a migration does wrong is a
 /// finding.
-pub async fn try_out(database: &Database, reading: &Reading, ground: Ground) -> Result<Tried> {
+pub async fn try_out(database: &Database, reading: &Reading, how: How) -> Result<Tried> {
     let began = Instant::now();
     let doing = format!("running migrations on {database}");
     let fail = |e: sqlx::Error| problem(&doing, &e);
     let connection = database.pool().acquire().await.map_err(fail)?;
     let mut trial = Trial {
         connection,
-        convention: reading.convention,
-        ground,
+        how,
+        filled_to: 0,
         observer: Observer::default(),
         tried: Tried::default(),
     };
@@ -71,8 +83,13 @@ pub async fn try_out(database: &Database, reading: &Reading, ground: Ground) -> 
         trial.send(creates).await.map_err(fail)?;
     }
     for (n, migration) in reading.migrations.iter().enumerate() {
-        let ran = trial.migration(migration, n + 1).await.map_err(fail)?;
-        if !ran {
+        let judged = n >= how.from;
+        if judged {
+            trial.fill().await.map_err(fail)?;
+        }
+        let row = history::row(reading.convention, migration, n + 1);
+        let ran = trial.migration(&migration.up, judged, row.as_deref());
+        if !ran.await.map_err(fail)? {
             break;
         }
         trial.tried.ran += 1;
@@ -84,8 +101,9 @@ pub async fn try_out(database: &Database, reading: &Reading, ground: Ground) -> 
 
 struct Trial {
     connection: PoolConnection<Postgres>,
-    convention: Convention,
-    ground: Ground,
+    how: How,
+    /// The newest relation that was filled with rows, or looked at for it.
+    filled_to: i64,
     observer: Observer,
     tried: Tried,
 }
@@ -96,18 +114,41 @@ impl Trial {
         (&mut *self.connection).execute(sql).await.map(drop)
     }
 
+    /// Rows for the tables that have come since the last time.
+    async fn fill(&mut self) -> sqlx::Result<()> {
+        if self.how.rows == 0 {
+            return Ok(());
+        }
+        let filled = rows::fill(&mut self.connection, self.filled_to, self.how.rows).await?;
+        self.filled_to = filled.newest;
+        for (table, why) in filled.not {
+            let finding = Finding::new(
+                Layer::Execution,
+                "stays-empty",
+                Level::Warning,
+                format!("no row could be made for `{table}`, so nothing was tried on rows of it: {why}"),
+            );
+            self.tried.findings.push(finding);
+        }
+        Ok(())
+    }
+
     /// False where it failed: what comes after it cannot be judged.
-    async fn migration(&mut self, migration: &Migration, rank: usize) -> sqlx::Result<bool> {
-        let before = self.session(&migration.up).await?;
-        let row = history::row(self.convention, migration, rank);
-        let ran = match migration.up.transaction {
-            true => self.in_transaction(&migration.up, row.as_deref()).await?,
-            false => self.one_by_one(&migration.up, row.as_deref()).await?,
+    async fn migration(
+        &mut self,
+        script: &Script,
+        judged: bool,
+        row: Option<&str>,
+    ) -> sqlx::Result<bool> {
+        let before = self.session(script).await?;
+        let ran = match script.transaction {
+            true => self.in_transaction(script, judged, row).await?,
+            false => self.one_by_one(script, row).await?,
         };
         if let Some(before) = before
-            && let Some(after) = self.session(&migration.up).await?
+            && let Some(after) = self.session(script).await?
         {
-            self.leaks(&migration.up, &before, &after);
+            self.leaks(script, &before, &after);
         }
         for reset in ["RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL"] {
             self.send(reset).await?;
@@ -115,7 +156,12 @@ impl Trial {
         Ok(ran)
     }
 
-    async fn in_transaction(&mut self, script: &Script, row: Option<&str>) -> sqlx::Result<bool> {
+    async fn in_transaction(
+        &mut self,
+        script: &Script,
+        judged: bool,
+        row: Option<&str>,
+    ) -> sqlx::Result<bool> {
         self.send("BEGIN").await?;
         self.observer.begin(&mut self.connection).await?;
         self.send(&format!("SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
@@ -136,19 +182,9 @@ impl Trial {
                 let _ = self.send("ROLLBACK").await;
                 return Ok(false);
             }
-            let seen = self.observer.look(&mut self.connection).await?;
-            let at = Statement {
-                file: script.path.clone(),
-                span: span.clone(),
-            };
-            let found = judge.statement(&at, &seen);
-            self.tried.findings.extend(found);
-            if !seen.effects.is_empty() {
-                self.tried.facts.push(Fact {
-                    file: script.path.clone(),
-                    span,
-                    effects: seen.effects,
-                });
+            if judged {
+                let seen = self.observer.look(&mut self.connection).await?;
+                self.judge(script, span, &mut judge, seen);
             }
         }
         if let Some(row) = row {
@@ -162,6 +198,21 @@ impl Trial {
                 Ok(false)
             }
             Err(e) => Err(e),
+        }
+    }
+
+    fn judge(&mut self, script: &Script, span: Range<usize>, judge: &mut Judge, seen: Seen) {
+        let at = Statement {
+            file: script.path.clone(),
+            span: span.clone(),
+        };
+        self.tried.findings.extend(judge.statement(&at, &seen));
+        if !seen.effects.is_empty() {
+            self.tried.facts.push(Fact {
+                file: at.file,
+                span,
+                effects: seen.effects,
+            });
         }
     }
 
@@ -215,7 +266,7 @@ impl Trial {
     /// # Errors
     /// Whatever is not the migration's fault.
     fn failed(&mut self, script: &Script, span: Range<usize>, e: &sqlx::Error) -> sqlx::Result<()> {
-        let Some(told) = failure::of_statement(&script.text, span, e, self.ground) else {
+        let Some(told) = failure::of_statement(&script.text, span, e, self.how.ground) else {
             return Err(sqlx::Error::Protocol(e.to_string()));
         };
         let mut finding = Finding::new(Layer::Execution, "fails", Level::Error, told.cause)
