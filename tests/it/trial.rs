@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dbctl::migrate::Ground;
 use dbctl::migrate::conventions::{Convention, Migration, Reading, Script, Version};
-use dbctl::migrate::trial::{How, Tried, try_out};
+use dbctl::migrate::trial::{How, Tried, try_down, try_out};
 
 use crate::support::postgres::Server;
 use crate::support::stores::database;
@@ -404,5 +404,34 @@ async fn what_fails_only_where_there_are_rows_fails() {
         assert!(!fails(&tried_with(&[before, dangerous], 0).await), "empty: {dangerous}");
         let tried = tried_with(&[before, safe], 3).await;
         assert!(!fails(&tried), "{safe}: {:?}", tried.findings);
+    }
+}
+
+/// An up and a down part, and what is found.
+const DOWNS: &[(&str, &str, Option<&str>)] = &[
+    ("CREATE TABLE t (n int);", "DROP TABLE t;", None),
+    ("CREATE TABLE t (n int); CREATE TYPE s AS ENUM ('a');", "DROP TABLE t;", Some("down-leaves-something")),
+    ("ALTER TABLE there ADD COLUMN m int;", "ALTER TABLE there DROP COLUMN m;", None),
+    ("ALTER TABLE there ALTER COLUMN n TYPE bigint;", "SELECT 1;", Some("down-leaves-something")),
+    ("ALTER TABLE there DROP COLUMN n;", "ALTER TABLE there ADD COLUMN n text;", Some("down-leaves-something")),
+    ("CREATE TABLE t (n int);", "DROP TABLE u;", Some("fails")),
+    ("CREATE TABLE IF NOT EXISTS t (n int);", "ALTER TABLE t ADD COLUMN m int;", Some("up-again-differs")),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn down_leaves_the_schema_as_it_was_and_up_again_makes_the_same() {
+    for (up, down, wanted) in DOWNS {
+        let mut all = reading(&["CREATE TABLE there (n int);", up]);
+        all.migrations[1].down = Some(migration(2, down).up);
+        let db = Server::get().fresh_database();
+        let database = database(&db.url);
+        let how = How { ground: Ground::Server, from: 1, rows: 0 };
+        let tried = try_down(&database, &all, how).await.expect("Postgres answers");
+        database.pool().close().await;
+        let rules: Vec<&str> = tried.findings.iter().map(|f| &*f.rule).collect();
+        match wanted {
+            None => assert_eq!(rules, [""; 0], "{up} / {down}"),
+            Some(rule) => assert!(rules.contains(rule), "{up} / {down}: {:?}", tried.findings),
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! `dbctl migrate`: the files, their history, and running them.
 
 mod apply;
+mod drift;
+mod dump;
 mod list;
 mod new;
 mod validate;
@@ -31,6 +33,10 @@ enum MigrateCommand {
     List(list::ListArgs),
     /// Check the files and run them all on a scratch database
     Validate(validate::ValidateArgs),
+    /// Show what differs between a database and its migrations
+    Drift(drift::DriftArgs),
+    /// Write the schema that the migrations make, as text for a review
+    Dump(dump::DumpArgs),
     /// Apply what is pending
     #[command(alias = "up")]
     Apply(apply::ApplyArgs),
@@ -55,6 +61,8 @@ pub async fn run(args: MigrateArgs, context: &Context) -> Result<Exit> {
         MigrateCommand::New(args) => new::run(args, context),
         MigrateCommand::List(args) => list::run(args, context).await,
         MigrateCommand::Validate(args) => validate::run(args, context).await,
+        MigrateCommand::Drift(args) => drift::run(args, context).await,
+        MigrateCommand::Dump(args) => dump::run(args, context).await,
         MigrateCommand::Apply(args) => apply::run(args, context).await,
     }
 }

@@ -6,7 +6,7 @@ mod queries;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use sqlx::{AssertSqlSafe, Row as _};
+use sqlx::{AssertSqlSafe, Executor as _, PgConnection, Row as _};
 
 use crate::error::Result;
 use crate::pg::{self, Database, problem};
@@ -78,6 +78,16 @@ impl fmt::Display for Kind {
     }
 }
 
+/// The owner of all is whoever owns the history of migrations; without one, whoever reads.
+const SETTINGS: &str = "\
+SELECT set_config('search_path', 'pg_catalog', true),
+       set_config('dbctl.owner', coalesce((
+         SELECT pg_get_userbyid(c.relowner)::text FROM pg_class c
+          WHERE c.relkind = 'r' AND c.relname IN (
+                'refinery_schema_history', '_sqlx_migrations', 'schema_migrations', 'goose_db_version',
+                '__diesel_schema_migrations', 'flyway_schema_history')
+          ORDER BY c.oid LIMIT 1), current_user::text), true)";
+
 /// Everything in a schema, by kind and name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Catalog {
@@ -100,27 +110,27 @@ impl Catalog {
     /// # Errors
     /// Unreachable, or a privilege that reading the catalog needs.
     pub async fn read(database: &Database) -> Result<Self> {
-        let doing = format!("reading the schema of {database}");
-        let read = async {
-            let mut tx = database
-                .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                .await?;
-            // Names come with their schema where it is not on the path.
-            pg::query("SELECT set_config('search_path', 'pg_catalog', true)")
-                .execute(&mut *tx)
-                .await?;
-            let mut things = BTreeMap::new();
-            for (kind, sql) in QUERIES {
-                let rows = pg::query(AssertSqlSafe(sql)).fetch_all(&mut *tx).await?;
-                for row in rows {
-                    let definition: Option<String> = row.try_get(1)?;
-                    things.insert((kind, row.try_get(0)?), definition.unwrap_or_default());
-                }
+        let fail = |e: sqlx::Error| problem(format!("reading the schema of {database}"), &e);
+        let mut connection = database.pool().acquire().await.map_err(fail)?;
+        Self::on(&mut connection).await.map_err(fail)
+    }
+
+    /// The same on a connection that is in no transaction.
+    pub(super) async fn on(connection: &mut PgConnection) -> sqlx::Result<Self> {
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        connection.execute(begin).await?;
+        // Names come with their schema where it is not on the path.
+        connection.execute(SETTINGS).await?;
+        let mut things = BTreeMap::new();
+        for (kind, sql) in QUERIES {
+            let rows = pg::query(AssertSqlSafe(sql)).fetch_all(&mut *connection).await?;
+            for row in rows {
+                let definition: Option<String> = row.try_get(1)?;
+                things.insert((kind, row.try_get(0)?), definition.unwrap_or_default());
             }
-            tx.commit().await?;
-            Ok(Self { things })
-        };
-        read.await.map_err(|e: sqlx::Error| problem(doing, &e))
+        }
+        connection.execute("COMMIT").await?;
+        Ok(Self { things })
     }
 
     /// Without what belongs to these relations: a tool's own history.

@@ -30,11 +30,12 @@ macro_rules! not_of_extension {
     };
 }
 
-/// Owner and grants, as lines; what a role has by default is told like what it was given.
+/// Owner and grants, as lines; what a role has by default is told like what it was given. The role
+/// that ran the migrations has another name on every machine, and is told without one.
 macro_rules! owner_and_grants {
     ($kind:literal, $owner:literal, $acl:literal) => {
         concat!(
-            "' owner ' || pg_get_userbyid(", $owner, ") || coalesce((SELECT string_agg(line, '' ORDER BY line) FROM (",
+            "' owner ' || coalesce(nullif(pg_get_userbyid(", $owner, ")::text, current_setting('dbctl.owner', true)), 'of all') || coalesce((SELECT string_agg(line, '' ORDER BY line) FROM (",
             "SELECT E'\\n grant ' || a.privilege_type || ' to ' || CASE a.grantee WHEN 0 THEN 'PUBLIC' ",
             "ELSE pg_get_userbyid(a.grantee) END || CASE WHEN a.is_grantable THEN ' with grant option' ELSE '' END AS line ",
             "FROM aclexplode(coalesce(", $acl, ", acldefault('", $kind, "', ", $owner, "))) a ",

@@ -22,6 +22,7 @@ use sqlx::{AssertSqlSafe, Executor as _};
 use self::judge::{Judge, Statement};
 use self::observe::{Observer, Seen};
 pub use self::observe::{Blocks, Effect};
+use super::catalog::{Catalog, Difference};
 use super::conventions::{Reading, Script};
 use super::failure::{self, Ground};
 use super::finding::{Finding, Layer, Level};
@@ -40,6 +41,8 @@ pub struct Tried {
     pub findings: Vec<Finding>,
     /// What each statement did to tables that were there before its file.
     pub facts: Vec<Fact>,
+    /// What the schema was in the end.
+    pub catalog: Catalog,
     pub elapsed: Duration,
 }
 
@@ -69,34 +72,45 @@ pub struct How {
 /// finding.
 pub async fn try_out(database: &Database, reading: &Reading, how: How) -> Result<Tried> {
     let began = Instant::now();
-    let doing = format!("running migrations on {database}");
-    let fail = |e: sqlx::Error| problem(&doing, &e);
-    let connection = database.pool().acquire().await.map_err(fail)?;
-    let mut trial = Trial {
-        connection,
-        how,
-        filled_to: 0,
-        observer: Observer::default(),
-        tried: Tried::default(),
-    };
-    if let Some(creates) = history::creates(reading.convention) {
-        trial.send(creates).await.map_err(fail)?;
-    }
+    let fail = |e: sqlx::Error| problem(format!("running migrations on {database}"), &e);
+    let mut trial = Trial::begin(database, reading, how).await.map_err(fail)?;
     for (n, migration) in reading.migrations.iter().enumerate() {
         let judged = n >= how.from;
         if judged {
             trial.fill().await.map_err(fail)?;
         }
         let row = history::row(reading.convention, migration, n + 1);
-        let ran = trial.migration(&migration.up, judged, row.as_deref());
+        let ran = trial.script(&migration.up, judged, row.as_deref());
         if !ran.await.map_err(fail)? {
             break;
         }
         trial.tried.ran += 1;
     }
-    let mut tried = trial.tried;
-    tried.elapsed = began.elapsed();
-    Ok(tried)
+    trial.end(began).await.map_err(fail)
+}
+
+/// Runs them once more on another empty database, and those that are judged and have a down part
+/// up, down and up again: down must leave the schema as it was, and up again must make the same.
+///
+/// # Errors
+/// As [`try_out`].
+pub async fn try_down(database: &Database, reading: &Reading, how: How) -> Result<Tried> {
+    let began = Instant::now();
+    let fail = |e: sqlx::Error| problem(format!("running migrations on {database}"), &e);
+    let mut trial = Trial::begin(database, reading, how).await.map_err(fail)?;
+    for (n, migration) in reading.migrations.iter().enumerate() {
+        let down = migration.down.as_ref().filter(|_| n >= how.from);
+        let row = history::row(reading.convention, migration, n + 1);
+        let ran = match down {
+            Some(down) => trial.there_and_back(&migration.up, down, row.as_deref()).await,
+            None => trial.script(&migration.up, false, row.as_deref()).await,
+        };
+        if !ran.map_err(fail)? {
+            break;
+        }
+        trial.tried.ran += 1;
+    }
+    trial.end(began).await.map_err(fail)
 }
 
 struct Trial {
@@ -109,6 +123,81 @@ struct Trial {
 }
 
 impl Trial {
+    /// On an empty database, with the history that the convention's own tool would have made.
+    async fn begin(database: &Database, reading: &Reading, how: How) -> sqlx::Result<Self> {
+        let mut trial = Self {
+            connection: database.pool().acquire().await?,
+            how,
+            filled_to: 0,
+            observer: Observer::default(),
+            tried: Tried::default(),
+        };
+        if let Some(creates) = history::creates(reading.convention) {
+            trial.send(creates).await?;
+        }
+        // The history itself is written by what runs.
+        trial.filled_to = pg::query_scalar("SELECT max(oid::bigint) FROM pg_catalog.pg_class")
+            .fetch_one(&mut *trial.connection)
+            .await?;
+        Ok(trial)
+    }
+
+    async fn end(mut self, began: Instant) -> sqlx::Result<Tried> {
+        self.tried.catalog = Catalog::on(&mut self.connection).await?;
+        self.tried.elapsed = began.elapsed();
+        Ok(self.tried)
+    }
+
+    /// Up, down, up: false where one of them failed.
+    async fn there_and_back(
+        &mut self,
+        up: &Script,
+        down: &Script,
+        row: Option<&str>,
+    ) -> sqlx::Result<bool> {
+        let before = Catalog::on(&mut self.connection).await?;
+        if !self.script(up, false, None).await? {
+            return Ok(false);
+        }
+        let after = Catalog::on(&mut self.connection).await?;
+        let found = self.tried.findings.len();
+        let went_down = self.script(down, false, None).await?;
+        for finding in &mut self.tried.findings[found..] {
+            finding.layer = Layer::Down;
+        }
+        if !went_down {
+            return Ok(false);
+        }
+        let back = Catalog::on(&mut self.connection).await?;
+        self.differs("down-leaves-something", down, &before.differences(&back));
+        if !self.script(up, false, row).await? {
+            return Ok(false);
+        }
+        let again = Catalog::on(&mut self.connection).await?;
+        self.differs("up-again-differs", up, &after.differences(&again));
+        Ok(true)
+    }
+
+    fn differs(&mut self, rule: &'static str, script: &Script, differences: &[Difference]) {
+        let message = match differences {
+            [] => return,
+            [one] => one.to_string(),
+            [one, others @ ..] => format!("{one}; and {} more", others.len()),
+        };
+        let (message, next) = match rule {
+            "up-again-differs" => (
+                format!("after down and up again the schema is another: {message}"),
+                "the down part must take back all of what the up part does",
+            ),
+            _ => (
+                format!("after up and down the schema is not what it was: {message}"),
+                "take it back in the down part too, or say there that it cannot be",
+            ),
+        };
+        let finding = Finding::new(Layer::Down, rule, Level::Error, message);
+        self.tried.findings.push(finding.of(&script.path).next(next));
+    }
+
     async fn send(&mut self, sql: &str) -> sqlx::Result<()> {
         let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
         (&mut *self.connection).execute(sql).await.map(drop)
@@ -134,7 +223,7 @@ impl Trial {
     }
 
     /// False where it failed: what comes after it cannot be judged.
-    async fn migration(
+    async fn script(
         &mut self,
         script: &Script,
         judged: bool,

@@ -1,0 +1,154 @@
+use std::fmt::{self, Write as _};
+use std::path::PathBuf;
+
+use clap::Args;
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use serde::Serialize;
+
+use super::SourceArgs;
+use crate::commands::Context;
+use crate::error::{Exit, Problem, Result};
+use crate::migrate::catalog::{Catalog, Difference};
+use crate::migrate::{self, File, State};
+use crate::pg::scratch::{Choice, Scratch};
+use crate::ui::{Report, Screen, Tone, printable};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Runs what is applied there on a scratch database and compares what came of it, thing by thing.
+Ends with status 5 when something differs.
+
+Example:
+  dbctl --env production migrate drift
+  dbctl --env production migrate drift --ignore 'index *.adhoc_*' --format json")]
+pub struct DriftArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+    /// Where to run them: auto, embedded, native, or the URL of a server
+    #[arg(long, value_name = "WHERE", default_value = "auto")]
+    scratch: Choice,
+    /// Folder with initdb and postgres, for a native scratch database
+    #[arg(long, value_name = "DIR")]
+    pg_bin: Option<PathBuf>,
+    /// Leave out what is called so, such as `index *.adhoc_*`; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    ignore: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Drift {
+    same: bool,
+    database: String,
+    source: String,
+    /// What the migrations were run on.
+    ran_on: String,
+    applied: usize,
+    ignored: usize,
+    differences: Vec<Difference>,
+}
+
+impl Report for Drift {
+    const SCHEMA: &'static str = "dbctl.migrate.drift/1";
+
+    fn human(&self, out: &mut Screen) -> fmt::Result {
+        for difference in &self.differences {
+            let (sign, tone) = match (&difference.before, &difference.after) {
+                (None, Some(_)) => ('+', Tone::Bad),
+                (Some(_), None) => ('-', Tone::Bad),
+                (None | Some(_), None | Some(_)) => ('~', Tone::Bad),
+            };
+            let name = printable(&difference.name);
+            let head = format!("{sign} {} {name}", difference.kind);
+            writeln!(out, "{}", out.tone(tone, head))?;
+            for (sign, side) in [('-', &difference.before), ('+', &difference.after)] {
+                for line in side.iter().flat_map(|text| text.lines()) {
+                    writeln!(out, "    {sign} {}", printable(line.trim()))?;
+                }
+            }
+        }
+        write!(
+            out,
+            "{} after {} migrations, run on {}",
+            printable(&self.database),
+            self.applied,
+            self.ran_on
+        )?;
+        let said = match self.differences.len() {
+            0 => out.tone(Tone::Good, "no drift"),
+            1 => out.tone(Tone::Bad, "1 difference"),
+            n => out.tone(Tone::Bad, format!("{n} differences")),
+        };
+        write!(out, " · {said}")?;
+        match self.ignored {
+            0 => writeln!(out),
+            n => writeln!(out, " · {n} ignored"),
+        }
+    }
+}
+
+pub async fn run(args: DriftArgs, context: &Context) -> Result<Exit> {
+    let ignore = patterns(&args.ignore)?;
+    let source = args.source.source(context);
+    let files = migrate::load(&source)?;
+    let (database, _) = context.database()?;
+    database.check().await?;
+    let status = migrate::status(&database, &files).await?;
+    if !status.is_sound() {
+        return Err(Problem::new(
+            Exit::Findings,
+            format!("comparing {database} with {source}"),
+            "files and history do not fit together",
+        )
+        .next("dbctl migrate list says which; without knowing what was applied nothing can be compared"));
+    }
+    let is_applied = |file: &&File| {
+        let entries = status.entries.iter();
+        let mut applied = entries.filter(|e| e.state == State::Applied);
+        applied.any(|e| e.version == file.version())
+    };
+    let applied: Vec<File> = files.iter().filter(is_applied).cloned().collect();
+    let scratch = Scratch::start(&args.scratch, args.pg_bin.as_deref()).await?;
+    let made = made(&applied, &scratch).await;
+    let ran_on = scratch.description();
+    let stopped = scratch.stop().await;
+    let (made, there) = (made?, Catalog::read(&database).await?);
+    stopped?;
+    let all = made.differences(&there);
+    let total = all.len();
+    let differences: Vec<Difference> = all
+        .into_iter()
+        .filter(|d| !ignore.is_match(format!("{} {}", d.kind, d.name)))
+        .collect();
+    let drift = Drift {
+        same: differences.is_empty(),
+        database: database.to_string(),
+        source: source.to_string(),
+        ran_on,
+        applied: applied.len(),
+        ignored: total - differences.len(),
+        differences,
+    };
+    context.ui.report(&drift)?;
+    Ok(if drift.same { Exit::Ok } else { Exit::Findings })
+}
+
+/// What the migrations make of an empty database.
+pub(super) async fn made(files: &[File], scratch: &Scratch) -> Result<Catalog> {
+    let validation = migrate::validate(files, scratch).await?;
+    match validation.findings.into_iter().next() {
+        Some(problem) => Err(problem),
+        None => Catalog::read(scratch.database()).await,
+    }
+}
+
+fn patterns(given: &[String]) -> Result<GlobSet> {
+    let doing = "reading --ignore";
+    let wrong = |e: globset::Error| {
+        Problem::new(Exit::Usage, doing, e).next("a kind and a name, with * for any part: 'index *.adhoc_*'")
+    };
+    let mut set = GlobSetBuilder::new();
+    for pattern in given {
+        set.add(Glob::new(pattern).map_err(wrong)?);
+    }
+    set.build().map_err(wrong)
+}
