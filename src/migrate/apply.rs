@@ -107,8 +107,7 @@ pub async fn apply(
 ) -> Result<Outcome> {
     database.check().await?;
     let mut connection = database
-        .pool()
-        .acquire()
+        .session()
         .await
         .map_err(|e| problem(format!("connecting to {database}"), &e))?;
     let looking = |e: &sqlx::Error| problem(format!("reading the history at {database}"), e);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, Executor, Postgres, SqlSafeStr, Transaction};
 
@@ -189,6 +190,12 @@ impl Database {
             // The runtime is going down.
             Err(_) => Err(sqlx::Error::WorkerCrashed),
         }
+    }
+
+    /// A connection for oneself, until it is dropped: for migrations, which may be in no transaction,
+    /// or set something for their session. Behind a transaction pooler it is none.
+    pub async fn session(&self) -> sqlx::Result<PoolConnection<Postgres>> {
+        self.pool.acquire().await
     }
 
     /// The same over one connection, for whoever asks one thing after the other: what a process of

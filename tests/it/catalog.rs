@@ -29,37 +29,161 @@ COMMENT ON TABLE shop.orders IS 'what was bought';";
 
 /// A change, and of what kind and name the difference must be.
 const CHANGES: &[(&str, Kind, &str)] = &[
-    ("CREATE TABLE shop.extra (n int)", Kind::Relation, "shop.extra"),
-    ("ALTER TABLE shop.orders ALTER COLUMN cost SET DEFAULT 5", Kind::Column, "shop.orders.cost"),
-    ("REVOKE SELECT ON shop.customers FROM PUBLIC", Kind::Relation, "shop.customers"),
-    ("GRANT UPDATE (name) ON shop.customers TO PUBLIC", Kind::Column, "shop.customers.name"),
-    ("ALTER TABLE shop.orders ALTER COLUMN note TYPE varchar(20)", Kind::Column, "shop.orders.note"),
-    ("ALTER TABLE shop.orders ALTER COLUMN customer SET NOT NULL", Kind::Column, "shop.orders.customer"),
-    ("ALTER TABLE shop.orders DROP COLUMN note", Kind::Column, "shop.orders.note"),
-    ("ALTER TABLE shop.orders DROP CONSTRAINT orders_note_check", Kind::Constraint, "shop.orders.orders_note_check"),
-    ("ALTER TABLE shop.orders ADD CONSTRAINT some CHECK (cost < 9) NOT VALID", Kind::Constraint, "shop.orders.some"),
-    ("CREATE INDEX more ON shop.orders (cost)", Kind::Index, "shop.more"),
-    ("DROP INDEX shop.orders_state", Kind::Index, "shop.orders_state"),
-    ("CREATE OR REPLACE VIEW shop.open AS SELECT id FROM shop.orders", Kind::Relation, "shop.open"),
-    ("ALTER TABLE shop.events DETACH PARTITION shop.events_2030", Kind::Relation, "shop.events_2030"),
-    ("CREATE OR REPLACE FUNCTION shop.twice(n int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT n + n'", Kind::Function, "shop.twice(integer)"),
-    ("REVOKE EXECUTE ON FUNCTION shop.twice FROM PUBLIC", Kind::Function, "shop.twice(integer)"),
-    ("ALTER TABLE shop.orders DISABLE TRIGGER touch", Kind::Trigger, "shop.orders.touch"),
-    ("ALTER TABLE shop.customers DISABLE ROW LEVEL SECURITY", Kind::Relation, "shop.customers"),
-    ("ALTER POLICY own ON shop.customers USING (true)", Kind::Policy, "shop.customers.own"),
-    ("ALTER TYPE shop.state ADD VALUE 'gone'", Kind::Type, "shop.state"),
-    ("ALTER DOMAIN shop.price DROP CONSTRAINT price_check", Kind::Type, "shop.price"),
-    ("ALTER SEQUENCE shop.numbers INCREMENT 5", Kind::Sequence, "shop.numbers"),
-    ("ALTER SEQUENCE shop.numbers OWNED BY shop.orders.cost", Kind::Sequence, "shop.numbers"),
-    ("COMMENT ON TABLE shop.orders IS 'what is sold'", Kind::Comment, "table shop.orders"),
-    ("ALTER TABLE shop.orders SET (fillfactor = 70)", Kind::Relation, "shop.orders"),
-    ("ALTER TABLE shop.orders SET UNLOGGED", Kind::Relation, "shop.orders"),
-    ("ALTER TABLE shop.orders REPLICA IDENTITY FULL", Kind::Relation, "shop.orders"),
-    ("ALTER TABLE shop.orders OWNER TO pg_monitor", Kind::Relation, "shop.orders"),
-    ("CREATE RULE quiet AS ON DELETE TO shop.orders DO INSTEAD NOTHING", Kind::Rule, "shop.orders.quiet"),
-    ("CREATE STATISTICS shop.both ON customer, cost FROM shop.orders", Kind::Statistics, "shop.both"),
-    ("CREATE PUBLICATION out FOR TABLE shop.orders", Kind::Publication, "out"),
-    ("ALTER DEFAULT PRIVILEGES IN SCHEMA shop GRANT SELECT ON TABLES TO PUBLIC", Kind::DefaultPrivileges, "postgres r in shop"),
+    (
+        "CREATE TABLE shop.extra (n int)",
+        Kind::Relation,
+        "shop.extra",
+    ),
+    (
+        "ALTER TABLE shop.orders ALTER COLUMN cost SET DEFAULT 5",
+        Kind::Column,
+        "shop.orders.cost",
+    ),
+    (
+        "REVOKE SELECT ON shop.customers FROM PUBLIC",
+        Kind::Relation,
+        "shop.customers",
+    ),
+    (
+        "GRANT UPDATE (name) ON shop.customers TO PUBLIC",
+        Kind::Column,
+        "shop.customers.name",
+    ),
+    (
+        "ALTER TABLE shop.orders ALTER COLUMN note TYPE varchar(20)",
+        Kind::Column,
+        "shop.orders.note",
+    ),
+    (
+        "ALTER TABLE shop.orders ALTER COLUMN customer SET NOT NULL",
+        Kind::Column,
+        "shop.orders.customer",
+    ),
+    (
+        "ALTER TABLE shop.orders DROP COLUMN note",
+        Kind::Column,
+        "shop.orders.note",
+    ),
+    (
+        "ALTER TABLE shop.orders DROP CONSTRAINT orders_note_check",
+        Kind::Constraint,
+        "shop.orders.orders_note_check",
+    ),
+    (
+        "ALTER TABLE shop.orders ADD CONSTRAINT small CHECK (cost < 9) NOT VALID",
+        Kind::Constraint,
+        "shop.orders.small",
+    ),
+    (
+        "CREATE INDEX more ON shop.orders (cost)",
+        Kind::Index,
+        "shop.more",
+    ),
+    (
+        "DROP INDEX shop.orders_state",
+        Kind::Index,
+        "shop.orders_state",
+    ),
+    (
+        "CREATE OR REPLACE VIEW shop.open AS SELECT id FROM shop.orders",
+        Kind::Relation,
+        "shop.open",
+    ),
+    (
+        "ALTER TABLE shop.events DETACH PARTITION shop.events_2030",
+        Kind::Relation,
+        "shop.events_2030",
+    ),
+    (
+        "CREATE OR REPLACE FUNCTION shop.twice(n int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT n + n'",
+        Kind::Function,
+        "shop.twice(integer)",
+    ),
+    (
+        "REVOKE EXECUTE ON FUNCTION shop.twice FROM PUBLIC",
+        Kind::Function,
+        "shop.twice(integer)",
+    ),
+    (
+        "ALTER TABLE shop.orders DISABLE TRIGGER touch",
+        Kind::Trigger,
+        "shop.orders.touch",
+    ),
+    (
+        "ALTER TABLE shop.customers DISABLE ROW LEVEL SECURITY",
+        Kind::Relation,
+        "shop.customers",
+    ),
+    (
+        "ALTER POLICY own ON shop.customers USING (true)",
+        Kind::Policy,
+        "shop.customers.own",
+    ),
+    (
+        "ALTER TYPE shop.state ADD VALUE 'gone'",
+        Kind::Type,
+        "shop.state",
+    ),
+    (
+        "ALTER DOMAIN shop.price DROP CONSTRAINT price_check",
+        Kind::Type,
+        "shop.price",
+    ),
+    (
+        "ALTER SEQUENCE shop.numbers INCREMENT 5",
+        Kind::Sequence,
+        "shop.numbers",
+    ),
+    (
+        "ALTER SEQUENCE shop.numbers OWNED BY shop.orders.cost",
+        Kind::Sequence,
+        "shop.numbers",
+    ),
+    (
+        "COMMENT ON TABLE shop.orders IS 'what is sold'",
+        Kind::Comment,
+        "table shop.orders",
+    ),
+    (
+        "ALTER TABLE shop.orders SET (fillfactor = 70)",
+        Kind::Relation,
+        "shop.orders",
+    ),
+    (
+        "ALTER TABLE shop.orders SET UNLOGGED",
+        Kind::Relation,
+        "shop.orders",
+    ),
+    (
+        "ALTER TABLE shop.orders REPLICA IDENTITY FULL",
+        Kind::Relation,
+        "shop.orders",
+    ),
+    (
+        "ALTER TABLE shop.orders OWNER TO pg_monitor",
+        Kind::Relation,
+        "shop.orders",
+    ),
+    (
+        "CREATE RULE quiet AS ON DELETE TO shop.orders DO INSTEAD NOTHING",
+        Kind::Rule,
+        "shop.orders.quiet",
+    ),
+    (
+        "CREATE STATISTICS shop.pairs ON customer, cost FROM shop.orders",
+        Kind::Statistics,
+        "shop.pairs",
+    ),
+    (
+        "CREATE PUBLICATION outgoing FOR TABLE shop.orders",
+        Kind::Publication,
+        "outgoing",
+    ),
+    (
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA shop GRANT SELECT ON TABLES TO PUBLIC",
+        Kind::DefaultPrivileges,
+        "postgres r in shop",
+    ),
 ];
 
 async fn catalog(db: &TestDb) -> Catalog {
@@ -73,13 +197,17 @@ async fn catalog(db: &TestDb) -> Catalog {
 async fn every_change_of_a_schema_is_seen_and_nothing_else() {
     let server = Server::own();
     let mut missed = Vec::new();
-    let made = server.fresh_database();
-    made.psql(SCHEMA);
-    let before = catalog(&made).await;
+    let db = server.fresh_database();
+    db.psql(SCHEMA);
+    let before = catalog(&db).await;
     for (change, kind, name) in CHANGES {
-        let db = server.fresh_database();
+        db.psql("DROP SCHEMA shop CASCADE; DROP PUBLICATION IF EXISTS outgoing");
         db.psql(SCHEMA);
-        assert_eq!(before.differences(&catalog(&db).await), vec![], "made twice");
+        assert_eq!(
+            before.differences(&catalog(&db).await),
+            vec![],
+            "made twice"
+        );
         db.psql(change);
         let seen = before.differences(&catalog(&db).await);
         if !seen.iter().any(|d| d.kind == *kind && d.name == *name) {
@@ -95,14 +223,24 @@ async fn dbctls_own_schema_reads_the_same_twice() {
     let dir = tempfile::tempdir().expect("a folder");
     let made = [server.fresh_database(), server.fresh_database()];
     for db in &made {
-        let apply = ["--database-url", &db.url, "migrate", "apply", "--confirm", &db.name];
+        let apply = [
+            "--database-url",
+            &db.url,
+            "migrate",
+            "apply",
+            "--confirm",
+            &db.name,
+        ];
         let seen = run(dir.path(), &apply);
         assert_eq!(seen.code, 0, "{}", seen.stderr);
     }
     let [one, two] = [catalog(&made[0]).await, catalog(&made[1]).await];
     assert_eq!(one.differences(&two), vec![]);
     assert_eq!(one.to_string(), two.to_string());
-    assert!(one.to_string().contains("relation security.revoked_tokens\n"));
+    assert!(
+        one.to_string()
+            .contains("relation security.revoked_tokens\n")
+    );
     let left = one.without(&["public.refinery_schema_history"]).to_string();
     assert!(!left.contains("refinery"), "{left}");
 }

@@ -5,13 +5,15 @@ mod support;
 
 mod approvals;
 mod break_glass;
-mod catalog;
 mod carry;
+mod catalog;
 mod checkpoints;
 mod cli;
 mod connections;
 mod decisions;
 mod demo;
+
+mod drift;
 mod dry;
 mod evidence;
 mod faults;

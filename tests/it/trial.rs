@@ -7,7 +7,7 @@ use dbctl::migrate::Ground;
 use dbctl::migrate::conventions::{Convention, Migration, Reading, Script, Version};
 use dbctl::migrate::trial::{How, Tried, try_down, try_out};
 
-use crate::support::postgres::Server;
+use crate::support::postgres::{Server, TestDb};
 use crate::support::stores::database;
 
 /// What is there before the migration under judgement.
@@ -21,8 +21,8 @@ CREATE TABLE events (at date, n int) PARTITION BY RANGE (at);
 CREATE TABLE events_old (at date, n int);
 CREATE TABLE events_known (at date NOT NULL, n int,
   CHECK (at >= '2020-01-01' AND at < '2021-01-01'));
-CREATE MATERIALIZED VIEW totals AS SELECT a, count(*) FROM orders GROUP BY a;
-CREATE UNIQUE INDEX totals_a ON totals (a);";
+CREATE MATERIALIZED VIEW totals AS SELECT customer, count(*) FROM orders GROUP BY customer;
+CREATE UNIQUE INDEX totals_of ON totals (customer);";
 
 /// A file; one that begins with `!` runs without a transaction.
 fn migration(version: u64, text: &str) -> Migration {
@@ -57,13 +57,54 @@ fn reading(texts: &[&str]) -> Reading {
     }
 }
 
+/// The embedded Postgres says the same, with one connection and no statistics of others.
+#[cfg(feature = "embedded")]
+#[tokio::test(flavor = "multi_thread")]
+async fn embedded_sees_the_same() {
+    let embedded = dbctl::pg::embedded::Embedded::start()
+        .await
+        .expect("it starts");
+    let texts = [
+        BEFORE,
+        "ALTER TABLE orders ALTER COLUMN b TYPE text;",
+        "ALTER TABLE orders ADD COLUMN n uuid DEFAULT gen_random_uuid();",
+        "ALTER TABLE orders ALTER COLUMN c SET NOT NULL;",
+        "CREATE INDEX orders_c ON orders (c);",
+    ];
+    let how = How {
+        ground: Ground::Embedded,
+        from: 1,
+        rows: 0,
+    };
+    let tried = try_out(embedded.database(), &reading(&texts), how).await;
+    let tried = tried.expect("it answers");
+    embedded.stop().await.expect("it stops");
+    let rules: Vec<&str> = tried.findings.iter().map(|f| &*f.rule).collect();
+    let wanted = [
+        "rewrites-table",
+        "reads-table-while-blocking",
+        "builds-index-while-blocking",
+    ];
+    assert_eq!(
+        (tried.ran, rules),
+        (5, wanted.to_vec()),
+        "{:?}",
+        tried.findings
+    );
+}
+
 async fn tried(texts: &[&str]) -> Tried {
     tried_with(texts, 0).await
 }
 
 /// With so many rows in every table before the second file.
 async fn tried_with(texts: &[&str], rows: usize) -> Tried {
-    let db = Server::get().fresh_database();
+    tried_on(&Server::get().fresh_database(), texts, rows).await
+}
+
+/// In a database that others had before.
+async fn tried_on(db: &TestDb, texts: &[&str], rows: usize) -> Tried {
+    db.psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public");
     let database = database(&db.url);
     let how = How {
         ground: Ground::Server,
@@ -76,14 +117,18 @@ async fn tried_with(texts: &[&str], rows: usize) -> Tried {
 }
 
 /// The rules that were found in what came after [`BEFORE`], with their lines.
-async fn found(after: &[&str]) -> Vec<(String, usize)> {
+async fn found(db: &TestDb, after: &[&str]) -> Vec<(String, usize)> {
     let mut all = vec![BEFORE];
     all.extend(after);
-    let tried = tried(&all).await;
+    let tried = tried_on(db, &all, 0).await;
     let of = |f: &dbctl::migrate::finding::Finding| {
         let start = f.span.as_ref().map_or(0, |s| s.start);
         let file = f.file.as_deref().expect("a file");
-        let version: usize = file.split('_').next().and_then(|n| n.parse().ok()).expect("one");
+        let version: usize = file
+            .split('_')
+            .next()
+            .and_then(|n| n.parse().ok())
+            .expect("one");
         let text = all[version - 1].trim_start_matches('!');
         (f.rule.to_string(), text[..start].matches('\n').count() + 1)
     };
@@ -194,7 +239,9 @@ const PAIRS: &[(&str, &str, &[&str])] = &[
     (
         "reads-table-while-blocking",
         "ALTER TABLE events ATTACH PARTITION events_old FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');",
-        &["ALTER TABLE events ATTACH PARTITION events_known FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');"],
+        &[
+            "ALTER TABLE events ATTACH PARTITION events_known FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');",
+        ],
     ),
     (
         "reads-table-while-blocking",
@@ -245,7 +292,9 @@ const PAIRS: &[(&str, &str, &[&str])] = &[
     (
         "leaks-session-state",
         "SELECT pg_catalog.set_config('search_path', '', false);\nALTER TABLE public.orders ADD COLUMN n int;",
-        &["SELECT pg_catalog.set_config('search_path', '', true);\nALTER TABLE public.orders ADD COLUMN n int;"],
+        &[
+            "SELECT pg_catalog.set_config('search_path', '', true);\nALTER TABLE public.orders ADD COLUMN n int;",
+        ],
     ),
     (
         "fails",
@@ -272,17 +321,20 @@ const PAIRS: &[(&str, &str, &[&str])] = &[
 #[tokio::test(flavor = "multi_thread")]
 async fn of_each_outage_the_dangerous_form_is_found_and_the_safe_form_is_not() {
     let mut wrong = Vec::new();
+    let db = Server::get().fresh_database();
     for (rule, dangerous, safe) in PAIRS {
-        let seen = found(&[dangerous]).await;
+        let seen = found(&db, &[dangerous]).await;
         // The session as a whole is the file's doing.
         let line = match *rule {
             "leaks-session-state" => 1,
             _ => dangerous.trim_end().matches('\n').count() + 1,
         };
         if !seen.iter().any(|(r, at)| r == rule && *at == line) {
-            wrong.push(format!("{dangerous}\n  wanted {rule} on line {line}, found {seen:?}"));
+            wrong.push(format!(
+                "{dangerous}\n  wanted {rule} on line {line}, found {seen:?}"
+            ));
         }
-        let seen = found(safe).await;
+        let seen = found(&db, safe).await;
         if !seen.is_empty() {
             wrong.push(format!("{}\n  is safe, found {seen:?}", safe.join("\n")));
         }
@@ -312,7 +364,10 @@ async fn an_index_that_a_failed_build_leaves_is_named() {
     ])
     .await;
     let rules: Vec<&str> = tried.findings.iter().map(|f| &*f.rule).collect();
-    assert_eq!((tried.ran, rules), (1, vec!["fails", "leaves-invalid-index"]));
+    assert_eq!(
+        (tried.ran, rules),
+        (1, vec!["fails", "leaves-invalid-index"])
+    );
     assert!(tried.findings[1].message.contains("`t_n`"));
 }
 
@@ -379,30 +434,64 @@ async fn every_table_has_rows_before_a_migration_is_judged_and_one_that_cannot_i
     let tried = tried_with(&[MANY, counts], 3).await;
     let said: Vec<&str> = tried.findings.iter().map(|f| f.message.as_str()).collect();
     assert_eq!(said.len(), 2, "{said:#?}");
-    assert!(said[0].contains("no row could be made for `public.impossible`"), "{said:#?}");
+    assert!(
+        said[0].contains("no row could be made for `public.impossible`"),
+        "{said:#?}"
+    );
     assert!(said[1].contains("without rows: {impossible}"), "{said:#?}");
 }
 
 /// What only fails where there are rows.
 const ON_ROWS: &[(&str, &str)] = &[
-    ("ALTER TABLE t ADD COLUMN m int NOT NULL;", "ALTER TABLE t ADD COLUMN m int NOT NULL DEFAULT 0;"),
-    ("CREATE UNIQUE INDEX one ON t (n);", "CREATE UNIQUE INDEX one ON t (id, n);"),
-    ("ALTER TABLE t ALTER COLUMN n SET NOT NULL;", "ALTER TABLE t ALTER COLUMN id SET NOT NULL;"),
-    ("ALTER TABLE t ALTER COLUMN s TYPE varchar(5);", "ALTER TABLE t ALTER COLUMN s TYPE varchar(20);"),
-    ("ALTER TABLE t ALTER COLUMN n TYPE smallint;", "ALTER TABLE t ALTER COLUMN n TYPE bigint;"),
-    ("ALTER TABLE t ADD CHECK (n < 5);", "ALTER TABLE t ADD CHECK (n < 5) NOT VALID;"),
-    ("ALTER TABLE t ALTER COLUMN s TYPE int USING s::int;", "ALTER TABLE t ALTER COLUMN s TYPE text;"),
-    ("ALTER TABLE t ADD FOREIGN KEY (n) REFERENCES t (id);", "ALTER TABLE t ADD FOREIGN KEY (id) REFERENCES t (id);"),
+    (
+        "ALTER TABLE t ADD COLUMN m int NOT NULL;",
+        "ALTER TABLE t ADD COLUMN m int NOT NULL DEFAULT 0;",
+    ),
+    (
+        "CREATE UNIQUE INDEX one ON t (n);",
+        "CREATE UNIQUE INDEX one ON t (id, n);",
+    ),
+    (
+        "ALTER TABLE t ALTER COLUMN n SET NOT NULL;",
+        "ALTER TABLE t ALTER COLUMN id SET NOT NULL;",
+    ),
+    (
+        "ALTER TABLE t ALTER COLUMN s TYPE varchar(5);",
+        "ALTER TABLE t ALTER COLUMN s TYPE varchar(20);",
+    ),
+    (
+        "ALTER TABLE t ALTER COLUMN n TYPE smallint;",
+        "ALTER TABLE t ALTER COLUMN n TYPE bigint;",
+    ),
+    (
+        "ALTER TABLE t ADD CHECK (n < 5);",
+        "ALTER TABLE t ADD CHECK (n < 5) NOT VALID;",
+    ),
+    (
+        "ALTER TABLE t ALTER COLUMN s TYPE int USING s::int;",
+        "ALTER TABLE t ALTER COLUMN s TYPE text;",
+    ),
+    (
+        "ALTER TABLE t ADD FOREIGN KEY (n) REFERENCES t (id);",
+        "ALTER TABLE t ADD FOREIGN KEY (id) REFERENCES t (id);",
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_fails_only_where_there_are_rows_fails() {
     let before = "CREATE TABLE t (id int PRIMARY KEY, n int, s varchar(10));";
+    let db = Server::get().fresh_database();
     for (dangerous, safe) in ON_ROWS {
         let fails = |tried: &Tried| tried.findings.iter().any(|f| f.rule == "fails");
-        assert!(fails(&tried_with(&[before, dangerous], 3).await), "{dangerous}");
-        assert!(!fails(&tried_with(&[before, dangerous], 0).await), "empty: {dangerous}");
-        let tried = tried_with(&[before, safe], 3).await;
+        assert!(
+            fails(&tried_on(&db, &[before, dangerous], 3).await),
+            "{dangerous}"
+        );
+        assert!(
+            !fails(&tried_on(&db, &[before, dangerous], 0).await),
+            "empty: {dangerous}"
+        );
+        let tried = tried_on(&db, &[before, safe], 3).await;
         assert!(!fails(&tried), "{safe}: {:?}", tried.findings);
     }
 }
@@ -410,12 +499,32 @@ async fn what_fails_only_where_there_are_rows_fails() {
 /// An up and a down part, and what is found.
 const DOWNS: &[(&str, &str, Option<&str>)] = &[
     ("CREATE TABLE t (n int);", "DROP TABLE t;", None),
-    ("CREATE TABLE t (n int); CREATE TYPE s AS ENUM ('a');", "DROP TABLE t;", Some("down-leaves-something")),
-    ("ALTER TABLE there ADD COLUMN m int;", "ALTER TABLE there DROP COLUMN m;", None),
-    ("ALTER TABLE there ALTER COLUMN n TYPE bigint;", "SELECT 1;", Some("down-leaves-something")),
-    ("ALTER TABLE there DROP COLUMN n;", "ALTER TABLE there ADD COLUMN n text;", Some("down-leaves-something")),
+    (
+        "CREATE TABLE t (n int); CREATE TYPE s AS ENUM ('a');",
+        "DROP TABLE t;",
+        Some("down-leaves-something"),
+    ),
+    (
+        "ALTER TABLE there ADD COLUMN m int;",
+        "ALTER TABLE there DROP COLUMN m;",
+        None,
+    ),
+    (
+        "ALTER TABLE there ALTER COLUMN n TYPE bigint;",
+        "SELECT 1;",
+        Some("down-leaves-something"),
+    ),
+    (
+        "ALTER TABLE there DROP COLUMN n;",
+        "ALTER TABLE there ADD COLUMN n text;",
+        Some("down-leaves-something"),
+    ),
     ("CREATE TABLE t (n int);", "DROP TABLE u;", Some("fails")),
-    ("CREATE TABLE IF NOT EXISTS t (n int);", "ALTER TABLE t ADD COLUMN m int;", Some("up-again-differs")),
+    (
+        "CREATE TABLE IF NOT EXISTS t (n int);",
+        "ALTER TABLE t ADD COLUMN m int;",
+        Some("up-again-differs"),
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -425,8 +534,14 @@ async fn down_leaves_the_schema_as_it_was_and_up_again_makes_the_same() {
         all.migrations[1].down = Some(migration(2, down).up);
         let db = Server::get().fresh_database();
         let database = database(&db.url);
-        let how = How { ground: Ground::Server, from: 1, rows: 0 };
-        let tried = try_down(&database, &all, how).await.expect("Postgres answers");
+        let how = How {
+            ground: Ground::Server,
+            from: 1,
+            rows: 0,
+        };
+        let tried = try_down(&database, &all, how)
+            .await
+            .expect("Postgres answers");
         database.pool().close().await;
         let rules: Vec<&str> = tried.findings.iter().map(|f| &*f.rule).collect();
         match wanted {

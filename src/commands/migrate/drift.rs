@@ -20,7 +20,7 @@ Ends with status 5 when something differs.
 
 Example:
   dbctl --env production migrate drift
-  dbctl --env production migrate drift --ignore 'index *.adhoc_*' --format json")]
+  dbctl --env production migrate drift --ignore '*.adhoc_*' --format json")]
 pub struct DriftArgs {
     #[command(flatten)]
     source: SourceArgs,
@@ -144,7 +144,8 @@ pub(super) async fn made(files: &[File], scratch: &Scratch) -> Result<Catalog> {
 fn patterns(given: &[String]) -> Result<GlobSet> {
     let doing = "reading --ignore";
     let wrong = |e: globset::Error| {
-        Problem::new(Exit::Usage, doing, e).next("a kind and a name, with * for any part: 'index *.adhoc_*'")
+        Problem::new(Exit::Usage, doing, e)
+            .next("a kind and a name, with * for any part: 'index *.adhoc_*'")
     };
     let mut set = GlobSetBuilder::new();
     for pattern in given {

@@ -35,7 +35,10 @@ pub async fn run(args: DumpArgs, context: &Context) -> Result<Exit> {
     let committed = match &args.check {
         Some(file) => {
             let text = std::fs::read_to_string(file);
-            Some((file, text.doing(Exit::Config, format!("reading {}", file.display()))?))
+            Some((
+                file,
+                text.doing(Exit::Config, format!("reading {}", file.display()))?,
+            ))
         }
         None => None,
     };
@@ -51,16 +54,25 @@ pub async fn run(args: DumpArgs, context: &Context) -> Result<Exit> {
     };
     // A checkout may have other line ends.
     if committed.lines().eq(text.lines()) {
-        context.ui.status(format_args!("{} is what {source} makes", file.display()));
+        context
+            .ui
+            .status(format_args!("{} is what {source} makes", file.display()));
         return Ok(Exit::Ok);
     }
-    let first = committed.lines().zip(text.lines()).position(|(a, b)| a != b);
+    let first = committed
+        .lines()
+        .zip(text.lines())
+        .position(|(a, b)| a != b);
     let first = first.unwrap_or_else(|| committed.lines().count().min(text.lines().count()));
     let now = text.lines().nth(first).unwrap_or("the end");
     Err(Problem::new(
         Exit::Findings,
         format!("comparing {} with what {source} makes", file.display()),
-        format!("it is stale from line {} on, where there is now: {}", first + 1, now.trim()),
+        format!(
+            "it is stale from line {} on, where there is now: {}",
+            first + 1,
+            now.trim()
+        ),
     )
     .next(format!("dbctl migrate dump > {}", file.display())))
 }

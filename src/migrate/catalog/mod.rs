@@ -78,6 +78,8 @@ impl fmt::Display for Kind {
     }
 }
 
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
 /// The owner of all is whoever owns the history of migrations; without one, whoever reads.
 const SETTINGS: &str = "\
 SELECT set_config('search_path', 'pg_catalog', true),
@@ -110,26 +112,37 @@ impl Catalog {
     /// # Errors
     /// Unreachable, or a privilege that reading the catalog needs.
     pub async fn read(database: &Database) -> Result<Self> {
-        let fail = |e: sqlx::Error| problem(format!("reading the schema of {database}"), &e);
-        let mut connection = database.pool().acquire().await.map_err(fail)?;
-        Self::on(&mut connection).await.map_err(fail)
+        let read = async {
+            let mut tx = database.begin_with(BEGIN).await?;
+            let all = Self::within(&mut tx).await?;
+            tx.commit().await?;
+            Ok(all)
+        };
+        let doing = format!("reading the schema of {database}");
+        read.await.map_err(|e: sqlx::Error| problem(doing, &e))
     }
 
     /// The same on a connection that is in no transaction.
     pub(super) async fn on(connection: &mut PgConnection) -> sqlx::Result<Self> {
-        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        connection.execute(begin).await?;
+        connection.execute(BEGIN).await?;
+        let all = Self::within(connection).await?;
+        connection.execute("COMMIT").await?;
+        Ok(all)
+    }
+
+    async fn within(connection: &mut PgConnection) -> sqlx::Result<Self> {
         // Names come with their schema where it is not on the path.
         connection.execute(SETTINGS).await?;
         let mut things = BTreeMap::new();
         for (kind, sql) in QUERIES {
-            let rows = pg::query(AssertSqlSafe(sql)).fetch_all(&mut *connection).await?;
+            let rows = pg::query(AssertSqlSafe(sql))
+                .fetch_all(&mut *connection)
+                .await?;
             for row in rows {
                 let definition: Option<String> = row.try_get(1)?;
                 things.insert((kind, row.try_get(0)?), definition.unwrap_or_default());
             }
         }
-        connection.execute("COMMIT").await?;
         Ok(Self { things })
     }
 
@@ -168,7 +181,8 @@ impl Catalog {
 
     /// What became of `self` in `after`, by kind and name.
     pub fn differences(&self, after: &Self) -> Vec<Difference> {
-        let names: BTreeSet<&(Kind, String)> = self.things.keys().chain(after.things.keys()).collect();
+        let names: BTreeSet<&(Kind, String)> =
+            self.things.keys().chain(after.things.keys()).collect();
         let pairs = names
             .into_iter()
             .map(|name| (name, self.things.get(name), after.things.get(name)));

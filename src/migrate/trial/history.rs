@@ -83,7 +83,9 @@ pub(super) fn row(convention: Convention, migration: &Migration, rank: usize) ->
         }
         // The folder's prefix without the dashes is the version.
         Convention::Diesel => {
-            format!("INSERT INTO public.__diesel_schema_migrations (version) VALUES (replace({written}, '-', ''))")
+            format!(
+                "INSERT INTO public.__diesel_schema_migrations (version) VALUES (replace({written}, '-', ''))"
+            )
         }
         Convention::Numbered | Convention::Folders | Convention::Sqitch => return None,
     };

@@ -55,7 +55,10 @@ impl Judge {
 fn alone(effect: &Effect) -> Option<Finding> {
     let table = &effect.relation;
     let finding = |rule, level, message: String| {
-        let why = format!("it {} on `{table}` until the migration commits", effect.held);
+        let why = format!(
+            "it {} on `{table}` until the migration commits",
+            effect.held
+        );
         Finding::new(Layer::Execution, rule, level, message).why(why)
     };
     if effect.rewritten && effect.held > Blocks::Neither {
@@ -114,6 +117,8 @@ fn without_limit() -> Finding {
         Level::Error,
         "waits for its lock without a limit: the file sets lock_timeout to 0",
     )
-    .why("everybody who comes after it queues behind it, for as long as one old transaction goes on")
+    .why(
+        "everybody who comes after it queues behind it, for as long as one old transaction goes on",
+    )
     .next("leave lock_timeout alone: dbctl sets it, and tries again")
 }

@@ -20,8 +20,8 @@ use sqlx::postgres::Postgres;
 use sqlx::{AssertSqlSafe, Executor as _};
 
 use self::judge::{Judge, Statement};
-use self::observe::{Observer, Seen};
 pub use self::observe::{Blocks, Effect};
+use self::observe::{Observer, Seen};
 use super::catalog::{Catalog, Difference};
 use super::conventions::{Reading, Script};
 use super::failure::{self, Ground};
@@ -102,7 +102,11 @@ pub async fn try_down(database: &Database, reading: &Reading, how: How) -> Resul
         let down = migration.down.as_ref().filter(|_| n >= how.from);
         let row = history::row(reading.convention, migration, n + 1);
         let ran = match down {
-            Some(down) => trial.there_and_back(&migration.up, down, row.as_deref()).await,
+            Some(down) => {
+                trial
+                    .there_and_back(&migration.up, down, row.as_deref())
+                    .await
+            }
             None => trial.script(&migration.up, false, row.as_deref()).await,
         };
         if !ran.map_err(fail)? {
@@ -126,7 +130,7 @@ impl Trial {
     /// On an empty database, with the history that the convention's own tool would have made.
     async fn begin(database: &Database, reading: &Reading, how: How) -> sqlx::Result<Self> {
         let mut trial = Self {
-            connection: database.pool().acquire().await?,
+            connection: database.session().await?,
             how,
             filled_to: 0,
             observer: Observer::default(),
@@ -195,7 +199,9 @@ impl Trial {
             ),
         };
         let finding = Finding::new(Layer::Down, rule, Level::Error, message);
-        self.tried.findings.push(finding.of(&script.path).next(next));
+        self.tried
+            .findings
+            .push(finding.of(&script.path).next(next));
     }
 
     async fn send(&mut self, sql: &str) -> sqlx::Result<()> {
@@ -215,7 +221,9 @@ impl Trial {
                 Layer::Execution,
                 "stays-empty",
                 Level::Warning,
-                format!("no row could be made for `{table}`, so nothing was tried on rows of it: {why}"),
+                format!(
+                    "no row could be made for `{table}`, so nothing was tried on rows of it: {why}"
+                ),
             );
             self.tried.findings.push(finding);
         }
@@ -251,6 +259,9 @@ impl Trial {
         judged: bool,
         row: Option<&str>,
     ) -> sqlx::Result<bool> {
+        // Or what earlier files read would be told as read by this one.
+        self.send("SELECT pg_catalog.pg_stat_force_next_flush()")
+            .await?;
         self.send("BEGIN").await?;
         self.observer.begin(&mut self.connection).await?;
         self.send(&format!("SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
@@ -323,10 +334,16 @@ impl Trial {
                 Layer::Execution,
                 "leaves-invalid-index",
                 Level::Error,
-                format!("leaves the index `{index}` INVALID: it costs every write and serves no query"),
+                format!(
+                    "leaves the index `{index}` INVALID: it costs every write and serves no query"
+                ),
             );
-            let next = format!("DROP INDEX CONCURRENTLY {index}, find out why it failed, and build it again");
-            self.tried.findings.push(finding.of(&script.path).next(next));
+            let next = format!(
+                "DROP INDEX CONCURRENTLY {index}, find out why it failed, and build it again"
+            );
+            self.tried
+                .findings
+                .push(finding.of(&script.path).next(next));
         }
         if let (true, Some(row)) = (ran, row) {
             self.send(row).await?;
@@ -414,10 +431,15 @@ impl Trial {
 /// Whether anything in it could change the session: only what calls something can.
 fn may_set(script: &Script) -> bool {
     statements_of(script).into_iter().any(|span| {
-        let first = script.text[span].split_whitespace().next().unwrap_or_default();
-        ["set", "reset", "select", "do", "call", "with", "discard", "insert", "update", "values"]
-            .iter()
-            .any(|word| first.eq_ignore_ascii_case(word))
+        let first = script.text[span]
+            .split_whitespace()
+            .next()
+            .unwrap_or_default();
+        [
+            "set", "reset", "select", "do", "call", "with", "discard", "insert", "update", "values",
+        ]
+        .iter()
+        .any(|word| first.eq_ignore_ascii_case(word))
     })
 }
 

@@ -54,9 +54,10 @@ impl Blocks {
     /// Of a lock's mode as `pg_locks` has it. A mode that is not known blocks everything.
     pub fn of(mode: &str) -> Self {
         match mode {
-            "AccessShareLock" | "RowShareLock" | "RowExclusiveLock" | "ShareUpdateExclusiveLock" => {
-                Blocks::Neither
-            }
+            "AccessShareLock"
+            | "RowShareLock"
+            | "RowExclusiveLock"
+            | "ShareUpdateExclusiveLock" => Blocks::Neither,
             "ShareLock" | "ShareRowExclusiveLock" | "ExclusiveLock" => Blocks::Writes,
             _ => Blocks::ReadsAndWrites,
         }
@@ -177,6 +178,13 @@ impl Observer {
             let scans = self.before.scans.get(&oid).copied().unwrap_or(0);
             // What an index counts are look-ups.
             let scanned = is_table && held.scans[&oid] > scans;
+            let held_now = modes.iter().map(|m| Blocks::of(m)).max();
+            let held_now = held_now.unwrap_or(Blocks::Neither);
+            // Nobody but a refresh writes to a materialized view.
+            let held_now = match (known.kind.as_str(), held_now) {
+                ("m", Blocks::Writes) => Blocks::Neither,
+                (_, held) => held,
+            };
             let mut rewritten = false;
             let name = known.name.clone();
             // Without a name it was dropped.
@@ -193,10 +201,10 @@ impl Observer {
                 is_table,
                 blocks: took.as_deref().map(Blocks::of),
                 lock: took.as_deref().map(in_words),
-                held: modes.iter().map(|m| Blocks::of(m)).max().unwrap_or(Blocks::Neither),
+                held: held_now,
                 rewritten,
                 scanned,
-                written: modes.contains("RowExclusiveLock"),
+                written: known.kind != "m" && modes.contains("RowExclusiveLock"),
                 indexed: indexed.contains(&oid),
             });
         }

@@ -57,7 +57,7 @@ SELECT k.conname::text AS name, k.contype::text AS type, k.conkey AS columns,
         WHERE c.oid = k.confrelid) r ON true
  WHERE k.conrelid = $1::bigint::oid AND k.contype IN ('c', 'f', 'p', 'u', 'x') AND k.conkey IS NOT NULL
 UNION ALL
-SELECT c.relname::text, 'u', i.indkey::int2[], '', '', '{}'
+SELECT c.relname::text, 'u', pg_catalog.string_to_array(i.indkey::text, ' ')::int2[], '', '', '{}'
   FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
  WHERE i.indrelid = $1::bigint::oid AND i.indisunique
 UNION ALL
@@ -103,7 +103,10 @@ pub(super) async fn fill(
         newest: since,
         ..Filled::default()
     };
-    let found = pg::query(TABLES).bind(since).fetch_all(&mut *connection).await?;
+    let found = pg::query(TABLES)
+        .bind(since)
+        .fetch_all(&mut *connection)
+        .await?;
     let mut tables = Vec::new();
     for row in &found {
         let oid: i64 = row.try_get("oid")?;
@@ -132,10 +135,15 @@ async fn describe(
     let mut unique = BTreeSet::new();
     let mut bounded = BTreeSet::new();
     let mut checks: Vec<(Vec<i16>, String)> = Vec::new();
-    let constraints = pg::query(CONSTRAINTS).bind(oid).fetch_all(&mut *connection).await?;
+    let constraints = pg::query(CONSTRAINTS)
+        .bind(oid)
+        .fetch_all(&mut *connection)
+        .await?;
     for row in constraints {
         let columns: Vec<i16> = row.try_get("columns")?;
-        table.constraints.insert(row.try_get("name")?, columns.clone());
+        table
+            .constraints
+            .insert(row.try_get("name")?, columns.clone());
         match row.try_get::<String, _>("type")?.as_str() {
             "c" => checks.push((columns, row.try_get("definition")?)),
             "f" => table.references.push(Reference {
@@ -155,7 +163,9 @@ async fn describe(
         if made || (row.try_get("has_default")? && unique.contains(&number)) {
             continue;
         }
-        let of_column = checks.iter().filter(|(columns, _)| columns.contains(&number));
+        let of_column = checks
+            .iter()
+            .filter(|(columns, _)| columns.contains(&number));
         let of_domain: String = row.try_get("of_domain")?;
         let mut named: Vec<String> = of_column.flat_map(|(_, check)| literals(check)).collect();
         named.extend(literals(&of_domain));
@@ -170,7 +180,9 @@ async fn describe(
             r#type: row.try_get("type")?,
             category: category.chars().next().unwrap_or('U'),
             written: row.try_get("written")?,
-            length: length.and_then(|l| u32::try_from(l).ok()).filter(|l| *l > 0),
+            length: length
+                .and_then(|l| u32::try_from(l).ok())
+                .filter(|l| *l > 0),
             nullable: row.try_get("nullable")?,
             unique: unique.contains(&number),
             literals: named,
@@ -207,7 +219,10 @@ async fn fill_one(
     rows: usize,
 ) -> sqlx::Result<Result<(), String>> {
     let there = format!("SELECT EXISTS (SELECT FROM {})", table.name);
-    let there: bool = match pg::query_scalar(AssertSqlSafe(there)).fetch_one(&mut *connection).await {
+    let there: bool = match pg::query_scalar(AssertSqlSafe(there))
+        .fetch_one(&mut *connection)
+        .await
+    {
         Ok(there) => there,
         Err(e) => return refused(e),
     };
@@ -228,28 +243,50 @@ async fn insert(
     table: &Table,
     n: usize,
 ) -> sqlx::Result<Result<(), String>> {
-    let candidates: Vec<Vec<String>> = table.columns.iter().map(|c| values(table, c, n)).collect();
+    let mut candidates: Vec<Vec<String>> =
+        table.columns.iter().map(|c| values(table, c, n)).collect();
+    let mut sifted = false;
     let mut chosen = vec![0_usize; candidates.len()];
     let names: Vec<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();
     let names = names.join(", ");
     for _ in 0..ATTEMPTS {
-        let row: Vec<&str> = chosen.iter().zip(&candidates).map(|(i, of)| of[*i].as_str()).collect();
+        let row: Vec<&str> = chosen
+            .iter()
+            .zip(&candidates)
+            .map(|(i, of)| of[*i].as_str())
+            .collect();
         let sql = match row.is_empty() {
             true => format!("INSERT INTO {} DEFAULT VALUES", table.name),
-            false => format!("INSERT INTO {} ({names}) VALUES ({})", table.name, row.join(", ")),
+            false => format!(
+                "INSERT INTO {} ({names}) VALUES ({})",
+                table.name,
+                row.join(", ")
+            ),
         };
         let e = match connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await {
             Ok(_) => return Ok(Ok(())),
             Err(e) => e,
         };
-        let Some(of) = at_fault(table, &e) else {
-            return refused(e);
+        let of = match at_fault(table, &e) {
+            Fault::Columns(of) => of,
+            Fault::Somewhere if sifted => table.columns.iter().map(|c| c.number).collect(),
+            Fault::Somewhere => {
+                sifted = true;
+                for of_column in &mut candidates {
+                    sift(connection, of_column).await?;
+                }
+                chosen.fill(0);
+                continue;
+            }
+            Fault::Elsewhere => return refused(e),
         };
         if !next(&mut chosen, &candidates, &table.columns, &of) {
             return refused(e);
         }
     }
-    Ok(Err(format!("no values were found in {ATTEMPTS} attempts that its constraints allow")))
+    Ok(Err(format!(
+        "no values were found in {ATTEMPTS} attempts that its constraints allow"
+    )))
 }
 
 /// What a column may have in row `n`, best first.
@@ -263,14 +300,19 @@ fn values(table: &Table, column: &Column, n: usize) -> Vec<String> {
         Some((r, at)) => {
             let order = r.referred.join(", ");
             let of = |skip: usize| {
-                format!("(SELECT {} FROM {} ORDER BY {order} OFFSET {skip} LIMIT 1)", r.referred[at], r.table)
+                format!(
+                    "(SELECT {} FROM {} ORDER BY {order} OFFSET {skip} LIMIT 1)",
+                    r.referred[at], r.table
+                )
             };
             let mut all = vec![of(number - 1), of(0)];
             if column.nullable {
                 all.push("NULL".to_owned());
             }
             // One that refers to itself.
-            all.extend(column.candidates(number));
+            let itself = |c: &&Column| r.table == table.name && c.name == r.referred[at];
+            let referred = table.columns.iter().find(itself).unwrap_or(column);
+            all.extend(referred.candidates(number));
             all
         }
         None => column.candidates(number),
@@ -281,27 +323,56 @@ fn values(table: &Table, column: &Column, n: usize) -> Vec<String> {
     all
 }
 
-/// The columns that Postgres complains of.
-fn at_fault(table: &Table, e: &sqlx::Error) -> Option<Vec<i16>> {
-    let e = e.as_database_error()?.try_downcast_ref::<PgDatabaseError>()?;
+/// What Postgres complains of.
+enum Fault {
+    Columns(Vec<i16>),
+    /// A value that its type or domain does not take; it does not say which.
+    Somewhere,
+    /// Other values would not help.
+    Elsewhere,
+}
+
+fn at_fault(table: &Table, e: &sqlx::Error) -> Fault {
+    let said = e.as_database_error();
+    let Some(e) = said.and_then(|e| e.try_downcast_ref::<PgDatabaseError>()) else {
+        return Fault::Elsewhere;
+    };
+    // check, not null, unique, foreign key, exclusion; and data exceptions.
+    let of_constraint = ["23514", "23502", "23505", "23503", "23P01"].contains(&e.code());
+    if !of_constraint && !e.code().starts_with("22") {
+        return Fault::Elsewhere;
+    }
     // The bounds of a partition have no name.
     let name = e.constraint().unwrap_or_default();
-    let by_constraint = table.constraints.get(name).cloned();
+    let of_table = e.table().is_some();
+    let by_constraint = table
+        .constraints
+        .get(name)
+        .filter(|_| of_constraint && of_table);
     let by_column = || {
         let name = e.column()?;
         let quoted = |c: &&Column| c.name.trim_matches('"') == name;
         table.columns.iter().find(quoted).map(|c| vec![c.number])
     };
-    let all = || table.columns.iter().map(|c| c.number).collect();
-    match e.code() {
-        // check, not null, unique, foreign key, exclusion
-        "23514" | "23502" | "23505" | "23503" | "23P01" => {
-            Some(by_constraint.or_else(by_column).unwrap_or_else(all))
+    let columns = by_constraint.cloned().or_else(by_column);
+    columns.map_or(Fault::Somewhere, Fault::Columns)
+}
+
+/// Leaves out what its type or domain does not take; one stays in any case.
+async fn sift(connection: &mut PgConnection, candidates: &mut Vec<String>) -> sqlx::Result<()> {
+    let mut taken = Vec::new();
+    for value in candidates.iter() {
+        let select = sqlx::raw_sql(AssertSqlSafe(format!("SELECT {value}")));
+        match connection.execute(select).await {
+            Ok(_) => taken.push(value.clone()),
+            Err(sqlx::Error::Database(_)) => {}
+            Err(e) => return Err(e),
         }
-        // What a type does not take: data exceptions.
-        code if code.starts_with("22") => Some(by_column().unwrap_or_else(all)),
-        _ => None,
     }
+    if !taken.is_empty() {
+        *candidates = taken;
+    }
+    Ok(())
 }
 
 /// The next combination for the columns `of`, like an odometer; false after the last.

@@ -80,7 +80,8 @@ impl Column {
             "int8" => 3_000_000_000_u64,
             _ => 1,
         };
-        let large = large + n as u64;
+        // Another one in each column, or every number would be a key of something.
+        let large = large + n as u64 + 10 * u64::from(self.number.unsigned_abs());
         vec![
             large.to_string(),
             (n + 1).to_string(),
