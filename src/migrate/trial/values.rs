@@ -143,7 +143,8 @@ pub(super) fn literals(definition: &str) -> Vec<String> {
         let literal = &rest[..length];
         // The 4 of `int4` and of `a4` is none.
         let is_part = before.is_some_and(|c| c.is_alphanumeric() || c == '_');
-        if !(is_part && !literal.starts_with('\'')) && found.iter().all(|f| f != literal) {
+        let counts = !is_part || literal.starts_with('\'');
+        if counts && found.iter().all(|f| f != literal) {
             found.push(literal.to_owned());
         }
         rest = &rest[length..];
