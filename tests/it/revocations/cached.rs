@@ -286,7 +286,10 @@ async fn a_check_finds_its_row_by_the_index() {
          VALUES ('first', now() + interval '1 hour');
          ANALYZE security.revoked_tokens",
     );
-    assert_eq!(check(&store, "first").await, Status::TokenRevoked);
+    // Often enough that Postgres keeps one for all.
+    for _ in 0..2 {
+        assert_eq!(check(&store, "first").await, Status::TokenRevoked);
+    }
     db.psql(&format!(
         "INSERT INTO security.revoked_tokens (token_id, expires_at)
          SELECT 'token-' || n, now() + interval '1 hour' FROM generate_series(1, {ROWS}) n"
