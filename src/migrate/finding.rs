@@ -67,6 +67,18 @@ pub struct Edit {
     pub text: String,
 }
 
+/// What could not be judged, and that is never a pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unjudged {
+    pub layer: Layer,
+    /// The file as it is shown to people; none where all of them are meant.
+    pub file: Option<String>,
+    /// Why not, in one sentence without a full stop.
+    pub message: String,
+    /// What to do so that it can be judged.
+    pub next: Option<String>,
+}
+
 impl Finding {
     pub fn new(
         layer: Layer,

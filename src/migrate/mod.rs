@@ -13,6 +13,7 @@ mod files;
 pub mod finding;
 mod fix;
 mod history;
+pub mod layers;
 pub mod lint;
 mod locks;
 mod statements;

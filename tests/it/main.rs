@@ -32,6 +32,7 @@ mod key_gap;
 mod key_life;
 mod key_model;
 mod keys;
+mod layers;
 mod lint;
 mod log;
 mod looks;

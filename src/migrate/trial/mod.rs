@@ -174,7 +174,12 @@ impl Trial {
         }
         let back = Catalog::on(&mut self.connection).await?;
         self.differs("down-leaves-something", down, &before.differences(&back));
-        if !self.script(up, false, row).await? {
+        let found = self.tried.findings.len();
+        let went_up = self.script(up, false, row).await?;
+        for finding in &mut self.tried.findings[found..] {
+            finding.layer = Layer::Down;
+        }
+        if !went_up {
             return Ok(false);
         }
         let again = Catalog::on(&mut self.connection).await?;
