@@ -209,7 +209,8 @@ impl Problem {
 
 /// The same text, as long as before so that places stay, with stars for the password of each URL:
 /// a line is at fault because of it, or stands beside one that is, and errors end up in logs (P10).
-fn without_passwords(mut text: String) -> String {
+pub fn without_passwords(text: impl Into<String>) -> String {
+    let mut text = text.into();
     static PASSWORD: LazyLock<Regex> = LazyLock::new(|| {
         let pattern = r#"://[^/\s"'`?@:]*:([^@/\s"'`]+)@"#;
         Regex::new(pattern).expect("a valid pattern")

@@ -35,7 +35,7 @@
 //! | [`hooks`] | telling others what happens in a run: commands, signed requests | `pg`, `programs` |
 //! | [`programs`] | other people's programs, ended with all that they started | none |
 //! | [`pg`] | connecting, scratch databases, identifiers, error classes | none |
-//! | [`ui`] | tables, JSON, prompts, progress, the HTML report; the only room that prints | the verdicts of `check`, the report of `rollout` |
+//! | [`ui`] | tables, JSON, prompts, progress, the HTML report; the only room that prints | the verdicts of `check`, the report of `rollout`, the findings of `migrate` |
 //! | [`demo`] | the reference service, its traffic, its faults | `runtime`, `keys`, `carry`, `pg` |
 //!
 //! Every room may use [`error`], [`settings`], [`durable`] and the types of [`contract`]; a test

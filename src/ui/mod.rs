@@ -4,6 +4,7 @@
 mod amounts;
 mod chart;
 mod checks;
+pub mod findings;
 pub mod interrupts;
 mod lines;
 mod progress;
@@ -411,28 +412,34 @@ impl Screen {
 
 fn place_and_hint(screen: &mut Screen, problem: &Problem) -> fmt::Result {
     if problem.line_column().is_some() {
-        let theme = if screen.color {
-            miette::GraphicalTheme::unicode()
-        } else {
-            miette::GraphicalTheme::unicode_nocolor()
-        };
-        let width = screen.width();
-        let mut rendered = String::new();
-        miette::GraphicalReportHandler::new_themed(theme)
-            .with_width(width)
-            .without_cause_chain()
-            .render_report(&mut rendered, &Snippet(problem))?;
-        // The message stands above already.
-        let snippet = rendered.lines().skip_while(|l| !l.contains('╭'));
-        for line in snippet {
-            writeln!(screen, "{}", line.trim_end())?;
-        }
+        snippet(screen, &Snippet(problem))?;
     }
     if let Some(next) = problem.hint() {
         for (i, line) in next.lines().enumerate() {
             let lead = if i == 0 { "  next: " } else { "        " };
             screen.fold(&format!("{lead}{line}"))?;
         }
+    }
+    Ok(())
+}
+
+/// The lines of a file that something is about, and nothing else that is said of it.
+fn snippet(screen: &mut Screen, place: &dyn miette::Diagnostic) -> fmt::Result {
+    let theme = if screen.color {
+        miette::GraphicalTheme::unicode()
+    } else {
+        miette::GraphicalTheme::unicode_nocolor()
+    };
+    let width = screen.width();
+    let mut rendered = String::new();
+    miette::GraphicalReportHandler::new_themed(theme)
+        .with_width(width)
+        .without_cause_chain()
+        .render_report(&mut rendered, place)?;
+    // The message stands above already.
+    let snippet = rendered.lines().skip_while(|l| !l.contains('╭'));
+    for line in snippet {
+        writeln!(screen, "{}", line.trim_end())?;
     }
     Ok(())
 }

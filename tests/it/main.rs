@@ -18,6 +18,7 @@ mod dry;
 mod evidence;
 mod faults;
 mod fence;
+mod findings;
 mod hooks;
 mod house;
 mod in_process;
