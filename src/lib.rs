@@ -23,7 +23,7 @@
 //! | --- | --- | --- |
 //! | [`commands`] | one command, one file: arguments in, one domain call, output out | every room |
 //! | [`settings`] | flags, environment and `dbctl.toml`, resolved once | the types of `keys`, `check`, `hooks` and `migrate` |
-//! | [`migrate`] | files → checks → plan → apply → history | `pg` |
+//! | [`migrate`] | files → checks → plan → apply → history; what git knew of the files before | `pg`, `programs` |
 //! | [`keys`] | key lifecycle: seed, list, seal, JWKS | `pg` |
 //! | [`runtime`] | what is being switched: revocation, nonce, key resolver, decisions; toggles | `keys`, `pg` |
 //! | [`carry`] | carry-over both ways, the rollback kit, the service contract | `runtime`, `keys`, `pg` |

@@ -26,6 +26,11 @@ impl Group {
         self.0.as_mut()?.stdout.take()
     }
 
+    /// The pipe from its standard error, where one was asked for; once.
+    pub fn stderr(&mut self) -> Option<tokio::process::ChildStderr> {
+        self.0.as_mut()?.stderr.take()
+    }
+
     /// Waits for the program itself; what it left in the background is not waited for.
     pub async fn wait(&mut self) -> io::Result<std::process::ExitStatus> {
         let Some(child) = &mut self.0 else {

@@ -21,6 +21,7 @@ pub mod trial;
 mod validate;
 
 pub use apply::{Event, Options, Outcome, apply};
+pub use conventions::since::{Before, before, since};
 pub use create::create;
 pub use failure::Ground;
 pub use files::{File, Source, load, read};

@@ -10,6 +10,7 @@ mod catalog;
 mod checkpoints;
 mod cli;
 mod connections;
+mod conventions;
 mod decisions;
 mod demo;
 

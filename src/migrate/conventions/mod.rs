@@ -1,11 +1,29 @@
 //! The ways in which folders of migrations are kept: how files are named and ordered, and what
 //! they say about themselves.
 //!
-//! Pure: [`Tree`] in, [`Reading`] out. Each convention has a file of its own.
+//! Pure but for [`Tree::of`]: [`Tree`] in, [`Reading`] out. Each convention has a file of its own.
+
+mod common;
+mod dbmate;
+mod diesel;
+mod flyway;
+mod folders;
+mod golang_migrate;
+mod goose;
+mod names;
+mod numbered;
+mod reader;
+mod recognize;
+mod refinery;
+pub(super) mod since;
+mod sqitch;
+mod sqlx;
+mod tree;
 
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use self::recognize::read;
 use super::finding::Finding;
 
 /// A way to keep migrations, named for the tool that made it known.
@@ -34,9 +52,73 @@ pub enum Convention {
     Sqitch,
 }
 
-/// The files below a folder, in any order.
+impl Convention {
+    pub const ALL: [Convention; 10] = [
+        Convention::Refinery,
+        Convention::Flyway,
+        Convention::Sqlx,
+        Convention::GolangMigrate,
+        Convention::Goose,
+        Convention::Dbmate,
+        Convention::Diesel,
+        Convention::Numbered,
+        Convention::Folders,
+        Convention::Sqitch,
+    ];
+
+    /// What `--convention` calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Convention::Refinery => "refinery",
+            Convention::Flyway => "flyway",
+            Convention::Sqlx => "sqlx",
+            Convention::GolangMigrate => "golang-migrate",
+            Convention::Goose => "goose",
+            Convention::Dbmate => "dbmate",
+            Convention::Diesel => "diesel",
+            Convention::Numbered => "numbered",
+            Convention::Folders => "folders",
+            Convention::Sqitch => "sqitch",
+        }
+    }
+
+    /// How its files are named.
+    pub fn shape(self) -> &'static str {
+        match self {
+            Convention::Refinery => "V<number>__<name>.sql",
+            Convention::Flyway => "V<version>__<name>.sql, U<version>__<name>.sql or R__<name>.sql",
+            Convention::Sqlx => "<number>_<name>.sql, or .up.sql and .down.sql",
+            Convention::GolangMigrate => "<number>_<name>.up.sql and .down.sql",
+            Convention::Goose => "<number>_<name>.sql with `-- +goose Up` in it",
+            Convention::Dbmate => "<number>_<name>.sql with `-- migrate:up` in it",
+            Convention::Diesel => "<number>_<name>/up.sql",
+            Convention::Numbered => "<number>_<name>.sql or <number>.sql",
+            Convention::Folders => "<version>/<number>_<name>.sql",
+            Convention::Sqitch => "deploy/<change>.sql, as sqitch.plan says",
+        }
+    }
+}
+
+impl std::fmt::Display for Convention {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::str::FromStr for Convention {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = Convention::ALL.into_iter().find(|c| c.name() == text);
+        known.ok_or_else(|| format!("use {}", Convention::ALL.map(Convention::name).join(", ")))
+    }
+}
+
+/// The files below a folder, sorted by their paths.
 #[derive(Debug, Clone, Default)]
 pub struct Tree {
+    /// The folder, as it is shown to people.
+    pub shown: String,
     pub files: Vec<Entry>,
 }
 
@@ -47,7 +129,8 @@ pub struct Entry {
     pub path: String,
     /// As it is shown to people.
     pub shown: String,
-    /// What is in it, or why that cannot be read.
+    /// What is in it, or why that cannot be read. Of files that are neither SQL nor settings only
+    /// the names matter, and this is empty.
     pub bytes: Result<Vec<u8>, String>,
 }
 
@@ -71,7 +154,7 @@ pub struct Migration {
     pub name: String,
     pub up: Script,
     pub down: Option<Script>,
-    /// Passes where the change is there (sqitch).
+    /// Passes where the change is there (sqitch); what it does is rolled back.
     pub verify: Option<Script>,
 }
 
@@ -88,7 +171,8 @@ pub struct Version {
 pub struct Script {
     /// As it is shown to people.
     pub path: String,
-    /// All of the file.
+    /// All of the file; where goose ends a statement without a semicolon, one stands in the place
+    /// of the annotation, so that every byte is where it is in the file.
     pub text: Arc<str>,
     /// The bytes of it that are run.
     pub range: Range<usize>,
