@@ -1,16 +1,15 @@
 use std::fmt::{self, Write as _};
-use std::path::PathBuf;
 
 use clap::Args;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use serde::Serialize;
 
-use super::SourceArgs;
+use super::{ScratchArgs, SourceArgs};
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
 use crate::migrate::catalog::{Catalog, Difference};
 use crate::migrate::{self, File, State};
-use crate::pg::scratch::{Choice, Scratch};
+use crate::pg::scratch::Scratch;
 use crate::ui::{Report, Screen, Tone, printable};
 
 #[derive(Debug, Args)]
@@ -24,12 +23,8 @@ Example:
 pub struct DriftArgs {
     #[command(flatten)]
     source: SourceArgs,
-    /// Where to run them: auto, embedded, native, or the URL of a server
-    #[arg(long, value_name = "WHERE", default_value = "auto")]
-    scratch: Choice,
-    /// Folder with initdb and postgres, for a native scratch database
-    #[arg(long, value_name = "DIR")]
-    pg_bin: Option<PathBuf>,
+    #[command(flatten)]
+    scratch: ScratchArgs,
     /// Leave out what is called so, such as `index *.adhoc_*`; may be repeated
     #[arg(long, value_name = "PATTERN")]
     ignore: Vec<String>,
@@ -107,7 +102,7 @@ pub async fn run(args: DriftArgs, context: &Context) -> Result<Exit> {
         applied.any(|e| e.version == file.version())
     };
     let applied: Vec<File> = files.iter().filter(is_applied).cloned().collect();
-    let scratch = Scratch::start(&args.scratch, args.pg_bin.as_deref()).await?;
+    let scratch = args.scratch.start().await?;
     let made = made(&applied, &scratch).await;
     let ran_on = scratch.description();
     let stopped = scratch.stop().await;

@@ -2,11 +2,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{SourceArgs, drift};
+use super::{ScratchArgs, SourceArgs, drift};
 use crate::commands::Context;
 use crate::error::{Doing as _, Exit, Problem, Result};
 use crate::migrate;
-use crate::pg::scratch::{Choice, Scratch};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -19,12 +18,8 @@ Example:
 pub struct DumpArgs {
     #[command(flatten)]
     source: SourceArgs,
-    /// Where to run them: auto, embedded, native, or the URL of a server
-    #[arg(long, value_name = "WHERE", default_value = "auto")]
-    scratch: Choice,
-    /// Folder with initdb and postgres, for a native scratch database
-    #[arg(long, value_name = "DIR")]
-    pg_bin: Option<PathBuf>,
+    #[command(flatten)]
+    scratch: ScratchArgs,
     /// Compare with this file instead of printing
     #[arg(long, value_name = "FILE")]
     check: Option<PathBuf>,
@@ -43,7 +38,7 @@ pub async fn run(args: DumpArgs, context: &Context) -> Result<Exit> {
         None => None,
     };
     let files = migrate::load(&source)?;
-    let scratch = Scratch::start(&args.scratch, args.pg_bin.as_deref()).await?;
+    let scratch = args.scratch.start().await?;
     let made = drift::made(&files, &scratch).await;
     let stopped = scratch.stop().await;
     let text = made?.to_string();

@@ -14,6 +14,7 @@ use clap::{Args, Subcommand};
 use super::Context;
 use crate::error::{Exit, Result};
 use crate::migrate::Source;
+use crate::pg::scratch::{Choice, Scratch};
 
 #[derive(Debug, Args)]
 #[command(
@@ -53,6 +54,23 @@ struct SourceArgs {
 impl SourceArgs {
     fn source(&self, context: &Context) -> Source {
         Source::resolve(self.dir.as_deref(), &context.settings)
+    }
+}
+
+/// What they are tried on.
+#[derive(Debug, Args)]
+struct ScratchArgs {
+    /// Where to run them: auto, embedded, native, or the URL of a server
+    #[arg(long, value_name = "WHERE", default_value = "auto")]
+    scratch: Choice,
+    /// Folder with initdb and postgres, for a native scratch database
+    #[arg(long, value_name = "DIR")]
+    pg_bin: Option<PathBuf>,
+}
+
+impl ScratchArgs {
+    async fn start(&self) -> Result<Scratch> {
+        Scratch::start(&self.scratch, self.pg_bin.as_deref()).await
     }
 }
 

@@ -1,14 +1,12 @@
 use std::fmt::{self, Write as _};
-use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
 
-use super::SourceArgs;
+use super::{ScratchArgs, SourceArgs};
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
 use crate::migrate::{self, Validation};
-use crate::pg::scratch::{Choice, Scratch};
 use crate::ui::{Report, Screen, Tone};
 
 #[derive(Debug, Args)]
@@ -22,12 +20,8 @@ Example:
 pub struct ValidateArgs {
     #[command(flatten)]
     source: SourceArgs,
-    /// Where to run them: auto, embedded, native, or the URL of a server
-    #[arg(long, value_name = "WHERE", default_value = "auto")]
-    scratch: Choice,
-    /// Folder with initdb and postgres, for a native scratch database
-    #[arg(long, value_name = "DIR")]
-    pg_bin: Option<PathBuf>,
+    #[command(flatten)]
+    scratch: ScratchArgs,
 }
 
 #[derive(Debug, Serialize)]
@@ -135,7 +129,7 @@ pub async fn run(args: ValidateArgs, context: &Context) -> Result<Exit> {
     let mut validation = None;
     // In a wrong order, or with a part left out, running them would show nothing.
     if problems.is_empty() {
-        let scratch = Scratch::start(&args.scratch, args.pg_bin.as_deref()).await?;
+        let scratch = args.scratch.start().await?;
         let validated = migrate::validate(&files, &scratch).await;
         let stopped = scratch.stop().await;
         let mut validated = validated?;
