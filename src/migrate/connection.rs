@@ -148,8 +148,9 @@ impl Connection<'_> {
                 .await;
             match made {
                 Ok(_) => {}
-                // Two at once: the other one made it (unique_violation, duplicate_table).
-                Err(e) if has_code(&e, &["23505", "42P07"]) => {}
+                // Two at once: the other one made it. Which of its parts is met first depends on
+                // the moment (unique_violation, duplicate_table, duplicate_object for its type).
+                Err(e) if has_code(&e, &["23505", "42P07", "42710"]) => {}
                 Err(e) => return Err(Failure::Around(e)),
             }
         }

@@ -102,7 +102,12 @@ pub fn run(what: What, when: When) -> Told {
     let mut window = (0, 0);
     let mut asking = None;
     let mut last = None;
+    let whole = Instant::now();
     while let Some(args) = next_command(&scene, false) {
+        assert!(
+            whole.elapsed() < Duration::from_secs(110),
+            "it comes to no end, {what:?} gone in {when:?}: {args:?} after {last:?}"
+        );
         let mut driver = scene.drive(&args);
         let began = Instant::now();
         let code = loop {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dbctl::demo::stage::{Player, SERVICE_ROLE, Stage};
 use dbctl::demo::traffic::{Fleet, Instance, Options, Traffic};
@@ -289,8 +289,18 @@ impl Driver {
 
     /// Its exit status, when it has ended.
     pub fn wait(&mut self) -> i32 {
-        let status = self.child.wait().expect("it ends");
-        status.code().expect("nobody killed it")
+        let began = Instant::now();
+        loop {
+            if let Some(code) = self.ended() {
+                return code;
+            }
+            assert!(
+                began.elapsed() < Duration::from_secs(100),
+                "it hangs: {}",
+                self.said()
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// SIGKILL; returns its exit status if it had just ended by itself.
