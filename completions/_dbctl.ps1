@@ -119,8 +119,16 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
         }
         'dbctl;migrate;validate' {
             [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'Folder of migrations [default: migrations.dir of the settings, else those in dbctl]')
+            [CompletionResult]::new('--convention', '--convention', [CompletionResultType]::ParameterName, 'How the files are kept, where it is not to be recognized: refinery, flyway, sqlx, golang-migrate, goose, dbmate, diesel, numbered, folders or sqitch')
+            [CompletionResult]::new('--since', '--since', [CompletionResultType]::ParameterName, 'Judge only what is new since this commit of git, and what it had must be as it was')
+            [CompletionResult]::new('--layer', '--layer', [CompletionResultType]::ParameterName, 'Layers to judge by, with commas between them [default: all]')
             [CompletionResult]::new('--scratch', '--scratch', [CompletionResultType]::ParameterName, 'Where to run them: auto, embedded, native, or the URL of a server')
             [CompletionResult]::new('--pg-bin', '--pg-bin', [CompletionResultType]::ParameterName, 'Folder with initdb and postgres, for a native scratch database')
+            [CompletionResult]::new('--rows', '--rows', [CompletionResultType]::ParameterName, 'Rows in each table before a migration is tried')
+            [CompletionResult]::new('--seed', '--seed', [CompletionResultType]::ParameterName, 'SQL that puts in rows of your own before the first migration that is judged')
+            [CompletionResult]::new('--against', '--against', [CompletionResultType]::ParameterName, 'Compare the schema with the one of this database, all migrations being applied there')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Shape of what is printed on stdout; without it that of --format')
+            [CompletionResult]::new('--fail-on', '--fail-on', [CompletionResultType]::ParameterName, 'From which level on a finding ends the command with status 5')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings file')
             [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Environment of the settings file, such as staging or production')
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)')

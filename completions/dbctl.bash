@@ -1962,7 +1962,7 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__migrate__subcmd__validate)
-            opts="-v -h --dir --scratch --pg-bin --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            opts="-v -h --dir --convention --since --layer --scratch --pg-bin --rows --seed --against --output --fail-on --config --env --database-url --password-file --format --no-input --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1972,12 +1972,44 @@ _dbctl() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --convention)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --layer)
+                    COMPREPLY=($(compgen -W "files lint execution down again" -- "${cur}"))
+                    return 0
+                    ;;
                 --scratch)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --pg-bin)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rows)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --seed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --against)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "human json junit sarif github gitlab" -- "${cur}"))
+                    return 0
+                    ;;
+                --fail-on)
+                    COMPREPLY=($(compgen -W "error warning never" -- "${cur}"))
                     return 0
                     ;;
                 --config)

@@ -111,8 +111,27 @@ complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_sub
 complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from validate" -l dir -d 'Folder of migrations [default: migrations.dir of the settings, else those in dbctl]' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from validate" -l convention -d 'How the files are kept, where it is not to be recognized: refinery, flyway, sqlx, golang-migrate, goose, dbmate, diesel, numbered, folders or sqitch' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from validate" -l since -d 'Judge only what is new since this commit of git, and what it had must be as it was' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from validate" -l layer -d 'Layers to judge by, with commas between them [default: all]' -r -f -a "files\t'Names, order, encodings, what git knows of the files'
+lint\t'What the text alone says'
+execution\t'What happened on the scratch database'
+down\t'Up, down and up again'
+again\t'Twice the same; the same as a live database'"
 complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from validate" -l scratch -d 'Where to run them: auto, embedded, native, or the URL of a server' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from validate" -l pg-bin -d 'Folder with initdb and postgres, for a native scratch database' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from validate" -l rows -d 'Rows in each table before a migration is tried' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from validate" -l seed -d 'SQL that puts in rows of your own before the first migration that is judged' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from validate" -l against -d 'Compare the schema with the one of this database, all migrations being applied there' -r
+complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from validate" -l output -d 'Shape of what is printed on stdout; without it that of --format' -r -f -a "human\t'People: the lines of the files, why, and the way around'
+json\t'Programs: `dbctl.migrate.validate/2`'
+junit\t'Test reports: a case for each file'
+sarif\t'Code scanning: SARIF 2.1.0'
+github\t'Annotations of a GitHub workflow'
+gitlab\t'GitLab\'s code quality report'"
+complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from validate" -l fail-on -d 'From which level on a finding ends the command with status 5' -r -f -a "error\t'Errors'
+warning\t'Errors and warnings'
+never\t'None of them'"
 complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from validate" -l config -d 'Settings file' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from validate" -l env -d 'Environment of the settings file, such as staging or production' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from validate" -l database-url -d 'Database to work on, without a password in it (see PGPASSWORD, PGPASSFILE, --password-file)' -r

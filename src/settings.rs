@@ -98,6 +98,9 @@ pub struct MigrationsConfig {
     pub dir: Option<PathBuf>,
     /// External validator, as an argument vector; exit status 0 means valid.
     pub validator: Option<Vec<String>>,
+    /// What sessions begin with where migrations are tried, such as `TimeZone`: it goes before what
+    /// the database of an environment says.
+    pub session: BTreeMap<String, String>,
     /// Which rules of the lint hold, for which files, and from which version on.
     pub lint: crate::migrate::lint::Rules,
 }

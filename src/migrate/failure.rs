@@ -24,6 +24,8 @@ pub(super) struct Told {
     pub span: Range<usize>,
     pub label: String,
     pub cause: String,
+    /// What ran inside of the statement when it failed.
+    pub running: Option<String>,
     pub next: Option<String>,
 }
 
@@ -71,6 +73,7 @@ fn tell(
     let e = error
         .as_database_error()
         .and_then(|e| e.try_downcast_ref::<PgDatabaseError>())?;
+    let mut running = None;
     let (span, label) = match e.position() {
         Some(PgErrorPosition::Original(characters)) => {
             let token = token_at(&text[sent_from..], characters);
@@ -78,10 +81,11 @@ fn tell(
             (token, "here".to_owned())
         }
         // Inside a function or DO block: the position counts in a text that is not in the file.
-        Some(PgErrorPosition::Internal { query, .. }) => (
-            first_line(text, statement.clone()),
-            format!("while running: {}", one_line(query)),
-        ),
+        Some(PgErrorPosition::Internal { query, .. }) => {
+            let query = format!("while running: {}", one_line(query));
+            running = Some(query.clone());
+            (first_line(text, statement.clone()), query)
+        }
         None => (
             first_line(text, statement.clone()),
             "this statement".to_owned(),
@@ -99,21 +103,23 @@ fn tell(
         span,
         label,
         cause,
+        running,
         next,
     })
 }
 
+pub(super) fn creates_extension(statement: &str) -> bool {
+    let mut said = statement.split_whitespace();
+    ["create", "extension"]
+        .iter()
+        .all(|word| said.next().is_some_and(|s| s.eq_ignore_ascii_case(word)))
+}
+
 /// What helps beyond Postgres's own hint.
 fn way_out(e: &PgDatabaseError, statement: &str, ground: Ground) -> Option<String> {
-    let starts_with = |words: &str| {
-        let mut said = statement.split_whitespace();
-        words
-            .split(' ')
-            .all(|w| said.next().is_some_and(|s| s.eq_ignore_ascii_case(w)))
-    };
     match e.code() {
         // feature_not_supported, undefined_file
-        "0A000" | "58P01" if starts_with("create extension") => Some(match ground {
+        "0A000" | "58P01" if creates_extension(statement) => Some(match ground {
             Ground::Embedded => "the embedded PostgreSQL does not have this extension; run it with --scratch native or \
                  --scratch URL on a server that has it (gen_random_uuid() is built in and needs none)".to_owned(),
             Ground::Server => "install the extension's package on the server".to_owned(),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use refinery_core::Migration;
 
+use super::conventions::{Entry, Tree};
 use super::statements;
 use crate::error::{Exit, Problem, Result};
 use crate::settings::Settings;
@@ -33,6 +34,9 @@ const BUILT_IN: &[(&str, &str)] = &[
     built_in!("V0014__privileges.sql"),
 ];
 
+/// Of those, the ones from here on are judged: what was released stays as it is.
+pub const FIRST_UNRELEASED: &str = "15";
+
 /// Where migrations come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
@@ -48,6 +52,27 @@ impl Source {
         match dir.or(settings.config.migrations.dir.as_deref()) {
             Some(dir) => Source::Dir(dir.to_owned()),
             None => Source::BuiltIn,
+        }
+    }
+
+    /// Its files, whatever convention they follow.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn tree(&self) -> Result<Tree> {
+        match self {
+            Source::Dir(dir) => Tree::of(dir),
+            Source::BuiltIn => Ok(Tree {
+                shown: self.to_string(),
+                files: BUILT_IN
+                    .iter()
+                    .map(|(name, sql)| Entry {
+                        path: (*name).to_owned(),
+                        shown: (*name).to_owned(),
+                        bytes: Ok(sql.as_bytes().to_vec()),
+                    })
+                    .collect(),
+            }),
         }
     }
 }

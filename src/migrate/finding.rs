@@ -18,7 +18,7 @@ pub enum Level {
 }
 
 /// Which of the layers found it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Layer {
     /// Names, order, encodings, what git knows of the files.
@@ -31,6 +31,16 @@ pub enum Layer {
     Down,
     /// Twice the same; the same as a live database.
     Again,
+}
+
+impl Layer {
+    pub const ALL: [Layer; 5] = [
+        Layer::Files,
+        Layer::Lint,
+        Layer::Execution,
+        Layer::Down,
+        Layer::Again,
+    ];
 }
 
 /// One thing that was found.

@@ -8,22 +8,37 @@ use super::conventions::{Reading, Script};
 use super::failure::Ground;
 use super::finding::{Finding, Layer, Level, Unjudged};
 use super::lint::{self, Rules};
-use super::trial::{Fact, How, Tried, try_down, try_out};
-use crate::error::Result;
+use super::trial::{Fact, How, LACKS_EXTENSION, NEWER_SERVER, Setting, Tried, try_down, try_out};
+use crate::error::{Exit, Result};
 use crate::pg::scratch::{Choice, Scratch};
 
 /// What is to be judged, and how.
-#[derive(Debug)]
 pub struct Wanted<'a> {
     pub layers: BTreeSet<Layer>,
     /// The first of the migrations that is judged. Those before it only run.
     pub from: usize,
     /// So many rows are put into each table before a migration is judged.
     pub rows: usize,
+    /// Rows of the user's own, put in before the first that is judged.
+    pub seed: Option<&'a Script>,
+    /// What sessions begin with, where it changes the outcome.
+    pub session: &'a [Setting],
     pub rules: &'a Rules,
     pub scratch: &'a Choice,
     /// Where a native PostgreSQL lies, if it is not to be searched for.
     pub pg_bin: Option<&'a Path>,
+    /// Hears of each migration before it runs.
+    pub on: &'a (dyn Fn(Progress) + Sync),
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// The run that is under way, counted from 0: with two layers that run them there are two.
+    pub run: usize,
+    pub runs: usize,
+    /// The migration that runs, counted from 0.
+    pub migration: usize,
 }
 
 /// What came of it.
@@ -39,6 +54,8 @@ pub struct Judged {
     pub server: Option<String>,
     /// How many ran without an error.
     pub ran: usize,
+    /// The schema that they make; none where not all of them ran.
+    pub catalog: Option<Catalog>,
 }
 
 /// Judges the migrations of `reading`.
@@ -61,6 +78,12 @@ pub async fn judge(reading: &Reading, wanted: &Wanted<'_>) -> Result<Judged> {
             .collect();
         let found = lint::lint_all(&jobs, wanted.rules, None);
         guessed = found.into_iter().flatten().collect();
+        // What makes no sense as SQL for a reason that is told already is not told once more.
+        let told = |guess: &Finding| {
+            let mut files = reading.findings.iter();
+            files.any(|f| f.file == guess.file && f.level == Level::Error && f.span.is_some())
+        };
+        guessed.retain(|guess| guess.rule != "syntax-error" || !told(guess));
     }
     let runs = [Layer::Execution, Layer::Down, Layer::Again];
     match (
@@ -68,16 +91,16 @@ pub async fn judge(reading: &Reading, wanted: &Wanted<'_>) -> Result<Judged> {
         runs.into_iter().filter(|l| of(*l)).collect::<Vec<_>>(),
     ) {
         (_, layers) if layers.is_empty() => {}
-        (false, layers) => judged
-            .unjudged
-            .extend(layers.into_iter().map(|layer| Unjudged {
-                layer,
-                file: None,
-                message: "nothing was run: the files are not as they must be".into(),
-                next: Some("put right what was found in the files".into()),
-            })),
+        (false, layers) => judged.unjudged.push(Unjudged {
+            layer: layers[0],
+            file: None,
+            message: "nothing was run: the files are not as they must be".into(),
+            next: Some("put right what was found in the files".into()),
+        }),
         (true, _) => guessed = run(reading, wanted, guessed, &mut judged).await?,
     }
+    let observed = std::mem::take(&mut judged.findings);
+    judged.findings = lint::weighed(observed, reading, wanted.rules);
     judged.findings.extend(guessed);
     in_order(reading, &mut judged.findings);
     Ok(judged)
@@ -90,8 +113,13 @@ async fn run(
     guessed: Vec<Finding>,
     judged: &mut Judged,
 ) -> Result<Vec<Finding>> {
-    let mut tried = on_scratch(reading, wanted, false).await?;
+    let has_down = reading.migrations.iter().any(|m| m.down.is_some());
+    let down = wanted.layers.contains(&Layer::Down) && has_down;
+    let again = down || wanted.layers.contains(&Layer::Again);
+    let runs = 1 + usize::from(again);
+    let mut tried = on_scratch(reading, wanted, false, (0, runs)).await?;
     judged.ran = tried.ran;
+    judged.unjudged.append(&mut tried.unjudged);
     judged.server.clone_from(&tried.server);
     judged.facts.append(&mut tried.tried.facts);
     let observed: BTreeMap<&str, &Script> = reading.migrations[..tried.ran]
@@ -108,12 +136,13 @@ async fn run(
     judged
         .unjudged
         .extend(unjudged(reading, tried.ran, Layer::Execution));
-    let has_down = reading.migrations.iter().any(|m| m.down.is_some());
-    let down = wanted.layers.contains(&Layer::Down) && has_down;
-    if !all_ran || !(down || wanted.layers.contains(&Layer::Again)) {
+    if all_ran {
+        judged.catalog = Some(tried.tried.catalog.clone());
+    }
+    if !all_ran || !again {
         return Ok(left);
     }
-    let mut again = on_scratch(reading, wanted, down).await?;
+    let mut again = on_scratch(reading, wanted, down, (1, runs)).await?;
     // Only what is new: they have run once, and were judged.
     again
         .tried
@@ -135,10 +164,55 @@ struct Run {
     tried: Tried,
     ran: usize,
     server: Option<String>,
+    /// What the server could not do, though another can.
+    unjudged: Vec<Unjudged>,
 }
 
-async fn on_scratch(reading: &Reading, wanted: &Wanted<'_>, down: bool) -> Result<Run> {
-    let scratch = Scratch::start(wanted.scratch, wanted.pg_bin).await?;
+async fn on_scratch(
+    reading: &Reading,
+    wanted: &Wanted<'_>,
+    down: bool,
+    (run, runs): (usize, usize),
+) -> Result<Run> {
+    let on = |migration| {
+        (wanted.on)(Progress {
+            run,
+            runs,
+            migration,
+        });
+    };
+    let mut tried = on_one(reading, wanted, wanted.scratch, down, &on).await?;
+    let lacks = |run: &Run| run.tried.findings.iter().any(|f| f.rule == LACKS_EXTENSION);
+    if *wanted.scratch == Choice::Auto && lacks(&tried) {
+        match on_one(reading, wanted, &Choice::Native, down, &on).await {
+            Ok(native) => tried = native,
+            // It is not at hand; then that is what is said.
+            Err(problem) if problem.exit() == Exit::Unavailable => {}
+            Err(problem) => return Err(problem),
+        }
+    }
+    let server = tried.server.clone().unwrap_or_default();
+    let (unknown, found): (Vec<Finding>, Vec<Finding>) = std::mem::take(&mut tried.tried.findings)
+        .into_iter()
+        .partition(|f| [LACKS_EXTENSION, NEWER_SERVER].contains(&&*f.rule));
+    tried.tried.findings = found;
+    tried.unjudged.extend(unknown.into_iter().map(|f| Unjudged {
+        layer: f.layer,
+        file: f.file,
+        message: format!("{server} cannot do this: {}", f.message),
+        next: f.next,
+    }));
+    Ok(tried)
+}
+
+async fn on_one(
+    reading: &Reading,
+    wanted: &Wanted<'_>,
+    choice: &Choice,
+    down: bool,
+    on: &(dyn Fn(usize) + Sync),
+) -> Result<Run> {
+    let scratch = Scratch::start(choice, wanted.pg_bin).await?;
     let how = How {
         ground: match &scratch {
             Scratch::Embedded(_) => Ground::Embedded,
@@ -146,6 +220,9 @@ async fn on_scratch(reading: &Reading, wanted: &Wanted<'_>, down: bool) -> Resul
         },
         from: wanted.from,
         rows: wanted.rows,
+        seed: wanted.seed,
+        session: wanted.session,
+        on,
     };
     let server = Some(scratch.description());
     let tried = match down {
@@ -159,6 +236,7 @@ async fn on_scratch(reading: &Reading, wanted: &Wanted<'_>, down: bool) -> Resul
         ran: tried.ran,
         tried,
         server,
+        unjudged: Vec::new(),
     })
 }
 
@@ -169,10 +247,13 @@ fn unjudged(reading: &Reading, ran: usize, layer: Layer) -> Option<Unjudged> {
     Some(Unjudged {
         layer,
         file: None,
-        message: format!(
-            "{after} migrations were not run, since {} failed",
-            failed.up.path
-        ),
+        message: match after {
+            1 => format!("1 migration was not run, since {} failed", failed.up.path),
+            _ => format!(
+                "{after} migrations were not run, since {} failed",
+                failed.up.path
+            ),
+        },
         next: Some("mend it, and validate again".into()),
     })
 }
@@ -190,46 +271,6 @@ fn twice(one: &Catalog, other: &Catalog) -> Option<Finding> {
     )
 }
 
-/// What the lint guesses, and under which name the same is observed.
-const OBSERVED: [(&str, &[&str]); 6] = [
-    (
-        "rewrites-table",
-        &[
-            "changing-column-type",
-            "adding-field-with-default",
-            "adding-serial-column",
-            "adding-serial-primary-key-field",
-            "rewrites-table",
-        ],
-    ),
-    (
-        "reads-table-while-blocking",
-        &[
-            "constraint-missing-not-valid",
-            "adding-foreign-key-constraint",
-            "adding-not-nullable-field",
-        ],
-    ),
-    (
-        "builds-index-while-blocking",
-        &[
-            "require-concurrent-index-creation",
-            "disallowed-unique-constraint",
-        ],
-    ),
-    (
-        "fails",
-        &[
-            "adding-required-field",
-            "cannot-run-in-transaction",
-            "enum-value-used-in-transaction",
-            "syntax-error",
-        ],
-    ),
-    ("ends-its-transaction", &["commits-in-transaction"]),
-    ("leaks-session-state", &["leaks-session-state"]),
-];
-
 /// A guess gives way to what was observed of the same statement: where it is right, its advice,
 /// which knows the statement, goes to what was observed; where it is wrong, it is not told.
 fn give_way(
@@ -239,11 +280,9 @@ fn give_way(
 ) -> Vec<Finding> {
     let mut left = Vec::new();
     for guess in guessed {
-        let names = OBSERVED
-            .iter()
-            .find(|(_, guesses)| guesses.contains(&&*guess.rule));
+        let rule = lint::observed_as(&guess.rule);
         let file = guess.file.as_deref().filter(|file| was_observed(file));
-        let (Some((rule, _)), Some(file)) = (names, file) else {
+        let (Some(rule), Some(file)) = (rule, file) else {
             left.push(guess);
             continue;
         };
@@ -252,10 +291,14 @@ fn give_way(
                 (Some(a), Some(b)) => a.start < b.end && b.start < a.end,
                 (None, _) | (_, None) => true,
             };
-            f.rule == *rule && f.file.as_deref() == Some(file) && overlaps
+            f.rule == rule && f.file.as_deref() == Some(file) && overlaps
         };
         if let Some(confirmed) = observed.iter_mut().find(same) {
-            confirmed.next = guess.next.or(confirmed.next.take());
+            // What Postgres refused is told for what it is.
+            confirmed.next = match (rule, confirmed.next.take()) {
+                ("fails", Some(next)) => Some(next),
+                (_, next) => guess.next.or(next),
+            };
             confirmed.fix = guess.fix.or(confirmed.fix.take());
         }
     }
@@ -263,7 +306,7 @@ fn give_way(
 }
 
 /// In the order of the files and of the places in each; the folder as a whole comes first.
-fn in_order(reading: &Reading, findings: &mut [Finding]) {
+pub fn in_order(reading: &Reading, findings: &mut [Finding]) {
     let numbered = reading.migrations.iter().enumerate();
     let at: BTreeMap<&str, usize> = numbered.map(|(n, m)| (m.up.path.as_str(), n)).collect();
     findings.sort_by_cached_key(|f| {

@@ -21,10 +21,10 @@ pub mod trial;
 mod validate;
 
 pub use apply::{Event, Options, Outcome, apply};
-pub use conventions::since::{Before, before, since};
+pub use conventions::since::{Before, before, first_new, since};
 pub use create::create;
 pub use failure::Ground;
-pub use files::{File, Source, load, read};
+pub use files::{FIRST_UNRELEASED, File, Source, load, read};
 pub use history::{Entry, Record, State, Status, status};
 pub use locks::{Blocked, Holder};
 pub use validate::{Validation, validate};

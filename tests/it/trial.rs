@@ -72,9 +72,8 @@ async fn embedded_sees_the_same() {
         "CREATE INDEX orders_c ON orders (c);",
     ];
     let how = How {
-        ground: Ground::Embedded,
         from: 1,
-        rows: 0,
+        ..How::on(Ground::Embedded)
     };
     let tried = try_out(embedded.database(), &reading(&texts), how).await;
     let tried = tried.expect("it answers");
@@ -107,9 +106,8 @@ async fn tried_on(db: &TestDb, texts: &[&str], rows: usize) -> Tried {
     db.psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public");
     let database = database(&db.url);
     let how = How {
-        ground: Ground::Server,
-        from: 0,
         rows,
+        ..How::on(Ground::Server)
     };
     let tried = try_out(&database, &reading(texts), how).await;
     database.pool().close().await;
@@ -535,9 +533,8 @@ async fn down_leaves_the_schema_as_it_was_and_up_again_makes_the_same() {
         let db = Server::get().fresh_database();
         let database = database(&db.url);
         let how = How {
-            ground: Ground::Server,
             from: 1,
-            rows: 0,
+            ..How::on(Ground::Server)
         };
         let tried = try_down(&database, &all, how)
             .await

@@ -7,6 +7,21 @@ use crate::support::cli::{dbctl, run, seen};
 use crate::support::migrations::{folder, of_the_package, wait_for};
 use crate::support::postgres::Server;
 
+#[cfg(feature = "embedded")]
+mod fixtures;
+mod whole;
+
+/// The last paragraph on one line, without what it ran on and how long that took.
+fn without_times(shown: &str) -> String {
+    let (before, last) = match shown.trim_end().rsplit_once("\n\n") {
+        Some((before, last)) => (format!("{before}\n\n"), last),
+        None => (String::new(), shown.trim_end()),
+    };
+    let last = last.split_whitespace().collect::<Vec<_>>().join(" ");
+    let time = regex::Regex::new("ran on .*? s ·").expect("a pattern");
+    format!("{before}{}\n", time.replace(&last, "ran on […] ·"))
+}
+
 /// What a person sees of a validation that found something; the time it took is left out.
 fn validated(files: &[(&str, &str)], scratch: &str) -> String {
     let dir = folder(files);
@@ -16,12 +31,7 @@ fn validated(files: &[(&str, &str)], scratch: &str) -> String {
     );
     assert_eq!(seen.code, 5, "{}{}", seen.stdout, seen.stderr);
     assert_eq!(seen.stderr, "");
-    let mut shown = seen.stdout;
-    if let Some(at) = shown.find(" ran on ") {
-        let end = shown[at..].find(" s ·").map_or(shown.len(), |e| at + e);
-        shown.replace_range(at..end, " ran on […]");
-    }
-    shown
+    without_times(&seen.stdout)
 }
 
 #[test]
@@ -133,18 +143,6 @@ fn what_cannot_run_in_a_transaction_is_found_with_a_way_out() {
             ("V2__b.sql", "CREATE INDEX CONCURRENTLY b ON a (id);\n"),
         ],
         "native",
-    ));
-}
-
-#[cfg(feature = "embedded")]
-#[test]
-fn the_embedded_database_says_what_to_do_about_an_extension_that_it_lacks() {
-    insta::assert_snapshot!(validated(
-        &[(
-            "V1__a.sql",
-            "CREATE TABLE a (id int);\nCREATE EXTENSION pgcrypto;\n"
-        )],
-        "embedded",
     ));
 }
 

@@ -106,6 +106,14 @@ pub struct Difference {
     pub after: Option<String>,
 }
 
+impl Difference {
+    /// Whether it is of this table, or of something that belongs to it.
+    pub fn is_of(&self, table: &str) -> bool {
+        let rest = self.name.strip_prefix(table);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '_', ' ']))
+    }
+}
+
 impl Catalog {
     /// Reads all of it at one moment.
     ///

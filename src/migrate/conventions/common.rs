@@ -204,16 +204,22 @@ fn ends_itself(convention: Convention) -> Finding {
     error("transaction-control", message)
         .why("what it ends is the transaction that its row of the history belongs to")
         .next(match convention {
-            Convention::Sqlx => "leave it out; `-- no-transaction` as the first line turns sqlx's own off",
-            Convention::Goose => "leave it out; `-- +goose NO TRANSACTION` turns goose's own off",
-            Convention::Dbmate => "leave it out; `-- migrate:up transaction:false` turns dbmate's own off",
-            Convention::Diesel => "leave it out; `run_in_transaction = false` in metadata.toml turns diesel's own off",
-            Convention::Flyway => "leave it out; `executeInTransaction=false` in a .sql.conf file turns Flyway's own off",
+            // Without a transaction of its tool's a file may well have its own.
+            Convention::Sqlx
+            | Convention::Goose
+            | Convention::Dbmate
+            | Convention::Diesel
+            | Convention::Flyway => {
+                let how = convention.without_transaction().unwrap_or_default();
+                format!("leave it out; {how} turns the tool's own transaction off")
+            }
             Convention::Refinery
             | Convention::GolangMigrate
             | Convention::Numbered
             | Convention::Folders
-            | Convention::Sqitch => "leave it out: the file already runs in one transaction, together with its history row",
+            | Convention::Sqitch => {
+                "leave it out: the file already runs in one transaction, together with its history row".to_owned()
+            }
         })
 }
 

@@ -82,6 +82,24 @@ impl Convention {
         }
     }
 
+    /// How a file says that it runs without a transaction; none where its tool knows no such files.
+    pub fn without_transaction(self) -> Option<&'static str> {
+        match self {
+            Convention::Refinery => None,
+            Convention::Flyway => {
+                Some("`executeInTransaction=false` in a .sql.conf file beside it")
+            }
+            Convention::Sqlx => Some("`-- no-transaction` as its first line"),
+            Convention::Goose => Some("`-- +goose NO TRANSACTION`"),
+            Convention::Dbmate => Some("`-- migrate:up transaction:false`"),
+            Convention::Diesel => Some("`run_in_transaction = false` in its metadata.toml"),
+            Convention::GolangMigrate | Convention::Numbered | Convention::Folders => {
+                Some("nothing but this statement in its file")
+            }
+            Convention::Sqitch => Some("no BEGIN and no COMMIT in its script"),
+        }
+    }
+
     /// How its files are named.
     pub fn shape(self) -> &'static str {
         match self {

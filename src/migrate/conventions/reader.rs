@@ -1,6 +1,6 @@
 //! Putting a reading together: what every convention does with its files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -255,6 +255,16 @@ impl Reader {
             | Convention::Numbered
             | Convention::Folders => self.gaps(),
         }
+        // What the tool itself fills in was told in its own words.
+        let of_tool = ["flyway-placeholder", "goose-envsub"];
+        let told: HashSet<(Option<String>, Option<usize>)> = self
+            .findings
+            .iter()
+            .filter(|f| of_tool.contains(&&*f.rule))
+            .map(place)
+            .collect();
+        self.findings
+            .retain(|f| f.rule != "template" || !told.contains(&place(f)));
         let key = |f: &Finding| {
             (
                 f.file.clone(),
@@ -338,4 +348,12 @@ impl Reader {
             }
         }
     }
+}
+
+/// The file and the byte where it begins.
+fn place(finding: &Finding) -> (Option<String>, Option<usize>) {
+    (
+        finding.file.clone(),
+        finding.span.as_ref().map(|span| span.start),
+    )
 }

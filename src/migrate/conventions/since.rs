@@ -207,9 +207,56 @@ pub fn since(before: &Before, now: &Reading) -> Vec<Finding> {
             Some(new) => findings.extend(edited(old, new, now.convention, reference)),
         }
     }
+    let parted = keyed(&before.parted);
+    for (key, theirs) in keyed(&before.newest) {
+        if let (Some(ours), false) = (here.get(&key), parted.contains_key(&key))
+            && !same(theirs.up.sql(), ours.up.sql())
+        {
+            findings.push(
+                error(
+                    "version-taken",
+                    format!(
+                        "{reference} has taken this version meanwhile, for {}",
+                        theirs.up.path
+                    ),
+                )
+                .of(&ours.up.path)
+                .next("give this one the next free number"),
+            );
+        }
+    }
     findings.extend(out_of_order(before, now));
     findings.sort_by(|a, b| a.file.cmp(&b.file));
     findings
+}
+
+/// The first of the migrations that was not there, or had another text, where the branches parted.
+pub fn first_new(before: &Before, now: &Reading) -> usize {
+    let there = keyed(&before.parted);
+    let repeated: HashMap<&str, &str> = before
+        .parted
+        .migrations
+        .iter()
+        .filter(|m| m.version.is_none())
+        .map(|m| (m.name.as_str(), m.up.sql()))
+        .collect();
+    let mut times: HashMap<&str, usize> = HashMap::new();
+    let is_new = |migration: &Migration, times: usize| {
+        let old = match migration.version {
+            Some(_) => {
+                let old = there.get(&key(now.convention, migration, times));
+                old.map(|old| old.up.sql())
+            }
+            None => repeated.get(migration.name.as_str()).copied(),
+        };
+        old != Some(migration.up.sql())
+    };
+    let first = now.migrations.iter().position(|migration| {
+        let times = times.entry(&migration.name).or_default();
+        *times += 1;
+        is_new(migration, *times)
+    });
+    first.unwrap_or(now.migrations.len())
 }
 
 /// A migration for the comparison: what does not change when others are added. Those that run
@@ -236,14 +283,17 @@ fn key(convention: Convention, migration: &Migration, times: usize) -> String {
     }
 }
 
+/// Whether git or an editor writes CRLF is no change.
+fn same(a: &str, b: &str) -> bool {
+    a.replace("\r\n", "\n") == b.replace("\r\n", "\n")
+}
+
 fn edited(
     old: &Migration,
     new: &Migration,
     convention: Convention,
     reference: &str,
 ) -> Option<Finding> {
-    // Whether git or an editor writes CRLF is no change.
-    let same = |a: &str, b: &str| a.replace("\r\n", "\n") == b.replace("\r\n", "\n");
     let next = "take the change back, and make a new migration of it";
     if !same(old.up.sql(), new.up.sql()) {
         return Some(

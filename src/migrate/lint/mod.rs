@@ -6,6 +6,7 @@
 
 mod ignore;
 mod locks;
+mod observed;
 mod own;
 mod rules;
 mod session;
@@ -23,6 +24,7 @@ use ignore::Ignores;
 use locks::Told;
 use statement::Statements;
 
+pub use observed::{OBSERVED, observed_as, weighed};
 pub use rules::{FirstVersion, PathRules, Pattern, Rule, RuleName, Rules, Setting, all as rules};
 
 /// What the lint is to know beside the text.
@@ -115,6 +117,14 @@ pub fn lint(script: &Script, context: &Context<'_>) -> Vec<Finding> {
         .unwrap_or_default()
 }
 
+/// Whether a statement is one that the parser knows: it knows those of newer servers too.
+pub fn is_known(statement: &str) -> bool {
+    let parses = || SourceFile::parse(statement).errors().is_empty();
+    depth(statement) <= SHALLOW && std::panic::catch_unwind(parses).unwrap_or(false)
+}
+
+/// So deep the parser may go on any stack.
+const SHALLOW: usize = 50;
 /// Enough for [`DEEPEST`]: the parser calls itself for each level, and so does what frees its tree.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
 const DEEPEST: usize = 1_000;

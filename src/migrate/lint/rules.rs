@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use globset::{GlobBuilder, GlobMatcher};
 use serde::Deserialize;
 
+use super::observed::OBSERVED;
 use super::{own, squawk};
 use crate::error::nearest;
 use crate::migrate::conventions::Version;
@@ -49,7 +50,11 @@ pub(super) fn find(name: &str) -> Option<&'static Rule> {
         "prefer-timestamptz" => "prefer-timestamp-tz",
         other => other,
     };
-    all().find(|rule| rule.name == name)
+    all().chain(observed()).find(|rule| rule.name == name)
+}
+
+fn observed() -> impl Iterator<Item = &'static Rule> {
+    OBSERVED.iter().map(|observed| &observed.rule)
 }
 
 /// Names that stand for several rules.
@@ -62,7 +67,7 @@ pub(super) fn expanded(name: &str) -> &'static [&'static str] {
 
 /// The rule that was probably meant.
 pub(super) fn meant(name: &str) -> Option<&'static str> {
-    nearest(name, all().map(|rule| rule.name))
+    nearest(name, all().chain(observed()).map(|rule| rule.name))
 }
 
 /// `[migrations.lint]`.
@@ -87,6 +92,17 @@ pub struct PathRules {
 }
 
 impl Rules {
+    /// As they are without settings, for the versions from `first` on.
+    ///
+    /// # Errors
+    /// When that is no version.
+    pub fn from(first: &str) -> Result<Self, String> {
+        Ok(Self {
+            from: Some(FirstVersion::try_from(first.to_owned())?),
+            ..Self::default()
+        })
+    }
+
     /// How much a rule weighs for the file `path`; none where it is off.
     pub fn level(&self, rule: &Rule, path: &str) -> Option<Level> {
         let set = |levels: &BTreeMap<RuleName, Setting>| levels.get(rule.name).copied();

@@ -3,6 +3,13 @@
 
 use crate::migrate::conventions::{Convention, Migration};
 
+/// The table, with its schema.
+pub fn table(convention: Convention) -> Option<&'static str> {
+    let creates = creates(convention)?;
+    let name = creates.trim_start_matches("CREATE TABLE ");
+    name.split(' ').next()
+}
+
 /// How the tool makes its table, and what it writes into it. None where it has none, or more than
 /// a table.
 pub(super) fn creates(convention: Convention) -> Option<&'static str> {

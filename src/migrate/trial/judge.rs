@@ -31,6 +31,7 @@ impl Judge {
         let tables = seen.effects.iter().filter(|e| e.is_table);
         for effect in tables.clone() {
             found.extend(alone(effect));
+            found.extend(lost(effect));
             if effect.held == Blocks::ReadsAndWrites {
                 self.blocked.insert(effect.relation.clone());
             }
@@ -96,6 +97,35 @@ fn alone(effect: &Effect) -> Option<Finding> {
         );
     }
     None
+}
+
+/// What a statement took away with the rows in it.
+fn lost(effect: &Effect) -> Option<Finding> {
+    let table = &effect.relation;
+    let columns: Vec<String> = effect
+        .dropped_columns
+        .iter()
+        .map(|c| format!("`{c}`"))
+        .collect();
+    let what = match (effect.dropped, columns.as_slice()) {
+        (true, _) => format!("the table `{table}`"),
+        (false, []) => return None,
+        (false, [column]) => format!("the column {column} of `{table}`"),
+        (false, columns) => format!("the columns {} of `{table}`", columns.join(" and ")),
+    };
+    let finding = Finding::new(
+        Layer::Execution,
+        "drops-data",
+        Level::Warning,
+        format!("drops {what}, with what is in it"),
+    );
+    Some(
+        finding
+            .why("no down part brings that back, and what still reads or writes it fails at once")
+            .next(
+                "first a release that does without it; drop it in a later one, when there is a copy of what was in it",
+            ),
+    )
 }
 
 fn several(blocked: &BTreeSet<String>) -> Finding {

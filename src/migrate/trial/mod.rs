@@ -10,6 +10,7 @@ mod history;
 mod judge;
 mod observe;
 mod rows;
+mod session;
 mod values;
 
 use std::ops::Range;
@@ -19,16 +20,22 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::Postgres;
 use sqlx::{AssertSqlSafe, Executor as _};
 
+pub use self::history::table as history_table;
 use self::judge::{Judge, Statement};
 pub use self::observe::{Blocks, Effect};
 use self::observe::{Observer, Seen};
+pub use self::session::{Setting, of_target};
 use super::catalog::{Catalog, Difference};
-use super::conventions::{Reading, Script};
+use super::conventions::{Convention, Reading, Script};
 use super::failure::{self, Ground};
 use super::finding::{Finding, Layer, Level};
-use super::statements;
+use super::{lint, statements};
 use crate::error::Result;
 use crate::pg::{self, Database, problem};
+
+/// What failed for the want of something that another server has.
+pub(super) const LACKS_EXTENSION: &str = "lacks-extension";
+pub(super) const NEWER_SERVER: &str = "newer-server";
 
 /// The time that apply waits for a lock.
 const LOCK_TIMEOUT: &str = "3s";
@@ -56,13 +63,33 @@ pub struct Fact {
 }
 
 /// What is tried, and how.
-#[derive(Debug, Clone, Copy)]
-pub struct How {
+#[derive(Clone, Copy)]
+pub struct How<'a> {
     pub ground: Ground,
     /// The first of the migrations that is judged. Those before it only run.
     pub from: usize,
     /// So many rows are put into each table before a migration is judged.
     pub rows: usize,
+    /// Rows of the user's own, put in once, before the first that is judged.
+    pub seed: Option<&'a Script>,
+    /// What the session begins with, where it changes the outcome.
+    pub session: &'a [Setting],
+    /// Hears of each migration before it runs, by its number counted from 0.
+    pub on: &'a (dyn Fn(usize) + Sync),
+}
+
+impl How<'_> {
+    /// All of them judged, without rows.
+    pub fn on(ground: Ground) -> Self {
+        Self {
+            ground,
+            from: 0,
+            rows: 0,
+            seed: None,
+            session: &[],
+            on: &|_| {},
+        }
+    }
 }
 
 /// Runs every migration of `reading`, in order, on an empty database.
@@ -70,12 +97,19 @@ pub struct How {
 /// # Errors
 /// What keeps it from being tried: the database went away. What a migration does wrong is a
 /// finding.
-pub async fn try_out(database: &Database, reading: &Reading, how: How) -> Result<Tried> {
+pub async fn try_out(database: &Database, reading: &Reading, how: How<'_>) -> Result<Tried> {
     let began = Instant::now();
     let fail = |e: sqlx::Error| problem(format!("running migrations on {database}"), &e);
     let mut trial = Trial::begin(database, reading, how).await.map_err(fail)?;
     for (n, migration) in reading.migrations.iter().enumerate() {
+        (how.on)(n);
         let judged = n >= how.from;
+        if let Some(seed) = how.seed.filter(|_| n == how.from) {
+            trial
+                .aside(seed, "seed-fails", "COMMIT")
+                .await
+                .map_err(fail)?;
+        }
         if judged {
             trial.fill().await.map_err(fail)?;
         }
@@ -83,6 +117,12 @@ pub async fn try_out(database: &Database, reading: &Reading, how: How) -> Result
         let ran = trial.script(&migration.up, judged, row.as_deref());
         if !ran.await.map_err(fail)? {
             break;
+        }
+        if let Some(verify) = migration.verify.as_ref().filter(|_| judged) {
+            trial
+                .aside(verify, "verify-fails", "ROLLBACK")
+                .await
+                .map_err(fail)?;
         }
         trial.tried.ran += 1;
     }
@@ -94,11 +134,12 @@ pub async fn try_out(database: &Database, reading: &Reading, how: How) -> Result
 ///
 /// # Errors
 /// As [`try_out`].
-pub async fn try_down(database: &Database, reading: &Reading, how: How) -> Result<Tried> {
+pub async fn try_down(database: &Database, reading: &Reading, how: How<'_>) -> Result<Tried> {
     let began = Instant::now();
     let fail = |e: sqlx::Error| problem(format!("running migrations on {database}"), &e);
     let mut trial = Trial::begin(database, reading, how).await.map_err(fail)?;
     for (n, migration) in reading.migrations.iter().enumerate() {
+        (how.on)(n);
         let down = migration.down.as_ref().filter(|_| n >= how.from);
         let row = history::row(reading.convention, migration, n + 1);
         let ran = match down {
@@ -117,21 +158,26 @@ pub async fn try_down(database: &Database, reading: &Reading, how: How) -> Resul
     trial.end(began).await.map_err(fail)
 }
 
-struct Trial {
+struct Trial<'a> {
     connection: PoolConnection<Postgres>,
-    how: How,
+    convention: Convention,
+    how: How<'a>,
+    /// Makes the session what it was in the beginning.
+    reset: String,
     /// The newest relation that was filled with rows, or looked at for it.
     filled_to: i64,
     observer: Observer,
     tried: Tried,
 }
 
-impl Trial {
+impl<'a> Trial<'a> {
     /// On an empty database, with the history that the convention's own tool would have made.
-    async fn begin(database: &Database, reading: &Reading, how: How) -> sqlx::Result<Self> {
+    async fn begin(database: &Database, reading: &Reading, how: How<'a>) -> sqlx::Result<Self> {
         let mut trial = Self {
             connection: database.session().await?,
+            convention: reading.convention,
             how,
+            reset: session::reset(how.session),
             filled_to: 0,
             observer: Observer::default(),
             tried: Tried::default(),
@@ -139,6 +185,7 @@ impl Trial {
         if let Some(creates) = history::creates(reading.convention) {
             trial.send(creates).await?;
         }
+        trial.reset().await?;
         // The history itself is written by what runs.
         trial.filled_to = pg::query_scalar("SELECT max(oid::bigint) FROM pg_catalog.pg_class")
             .fetch_one(&mut *trial.connection)
@@ -214,6 +261,34 @@ impl Trial {
         (&mut *self.connection).execute(sql).await.map(drop)
     }
 
+    async fn reset(&mut self) -> sqlx::Result<()> {
+        let reset = self.reset.clone();
+        self.send(&reset).await
+    }
+
+    /// A script that is no migration, in a transaction that ends with `end`. What is wrong with it is
+    /// said by `rule`, and the migrations go on without.
+    async fn aside(
+        &mut self,
+        script: &Script,
+        rule: &'static str,
+        end: &'static str,
+    ) -> sqlx::Result<()> {
+        self.send("BEGIN").await?;
+        for span in statements_of(script) {
+            if let Err(e) = self.send(&script.text[span.clone()]).await {
+                self.failed(script, span, &e)?;
+                if let Some(finding) = self.tried.findings.last_mut() {
+                    finding.rule = rule.into();
+                }
+                self.send("ROLLBACK").await?;
+                return self.reset().await;
+            }
+        }
+        self.send(end).await?;
+        self.reset().await
+    }
+
     /// Rows for the tables that have come since the last time.
     async fn fill(&mut self) -> sqlx::Result<()> {
         if self.how.rows == 0 {
@@ -252,9 +327,7 @@ impl Trial {
         {
             self.leaks(script, &before, &after);
         }
-        for reset in ["RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL"] {
-            self.send(reset).await?;
-        }
+        self.reset().await?;
         Ok(ran)
     }
 
@@ -377,12 +450,34 @@ impl Trial {
     /// # Errors
     /// Whatever is not the migration's fault.
     fn failed(&mut self, script: &Script, span: Range<usize>, e: &sqlx::Error) -> sqlx::Result<()> {
+        let statement = &script.text[span.clone()];
+        let code = e
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code);
+        let rule = match code.as_deref() {
+            Some("0A000" | "58P01") if failure::creates_extension(statement) => LACKS_EXTENSION,
+            Some("42601") if lint::is_known(statement) => NEWER_SERVER,
+            _ => "fails",
+        };
         let Some(told) = failure::of_statement(&script.text, span, e, self.how.ground) else {
             return Err(sqlx::Error::Protocol(e.to_string()));
         };
-        let mut finding = Finding::new(Layer::Execution, "fails", Level::Error, told.cause)
+        let mut finding = Finding::new(Layer::Execution, rule, Level::Error, told.cause)
             .at(&script.path, told.span);
+        finding.why = told.running;
         finding.next = told.next;
+        if let (Some("25001"), Some(how)) = (code.as_deref(), self.convention.without_transaction())
+        {
+            finding.next = Some(format!(
+                "a migration of its own that runs without a transaction: {how}"
+            ));
+        }
+        if rule == NEWER_SERVER {
+            finding.next = Some(
+                "if it belongs to a newer Postgres: --scratch native, or the URL of such a server"
+                    .to_owned(),
+            );
+        }
         self.tried.findings.push(finding);
         Ok(())
     }

@@ -25,18 +25,28 @@ WITH held AS MATERIALIZED (
    GROUP BY 1)
 SELECT h.oid::bigint AS oid, h.modes, c.relfilenode::bigint AS file, c.relkind::text AS kind,
        n.nspname::text AS schema, c.relname::text AS name, i.indrelid::bigint AS of_table,
-       pg_catalog.pg_stat_get_xact_numscans(h.oid) AS scans,
+       pg_catalog.pg_stat_get_xact_numscans(h.oid) AS scans, k.numbers, k.names,
        pg_catalog.current_setting('lock_timeout') AS lock_timeout
   FROM held h
   LEFT JOIN pg_catalog.pg_class c ON c.oid = h.oid
   LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = h.oid";
+  LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = h.oid
+ CROSS JOIN LATERAL (SELECT coalesce(array_agg(a.attnum), '{}') AS numbers,
+                            coalesce(array_agg(a.attname::text), '{}') AS names
+                       FROM pg_catalog.pg_attribute a
+                      WHERE a.attrelid = c.oid AND c.relkind IN ('r', 'p')
+                        AND a.attnum > 0 AND NOT a.attisdropped) k";
 
 /// Relations that came since: their numbers only rise.
 const SINCE: &str = "\
 SELECT c.oid::bigint AS oid, c.relfilenode::bigint AS file, c.relkind::text AS kind,
-       n.nspname::text AS schema, c.relname::text AS name
+       n.nspname::text AS schema, c.relname::text AS name, k.numbers, k.names
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ CROSS JOIN LATERAL (SELECT coalesce(array_agg(a.attnum), '{}') AS numbers,
+                            coalesce(array_agg(a.attname::text), '{}') AS names
+                       FROM pg_catalog.pg_attribute a
+                      WHERE a.attrelid = c.oid AND c.relkind IN ('r', 'p')
+                        AND a.attnum > 0 AND NOT a.attisdropped) k
  WHERE c.oid > $1::bigint::oid ORDER BY c.oid";
 
 /// How much a lock keeps others from doing: the levels of
@@ -82,6 +92,8 @@ struct Relation {
     kind: String,
     /// What holds its rows; another one after a rewrite.
     file: i64,
+    /// Of a table, by number: a column that is renamed keeps that.
+    columns: BTreeMap<i16, String>,
 }
 
 /// What one statement did to a relation that was there before its file.
@@ -103,6 +115,10 @@ pub struct Effect {
     pub written: bool,
     /// An index on it was built.
     pub indexed: bool,
+    /// It is not there any more.
+    pub dropped: bool,
+    /// Columns that are not there any more.
+    pub dropped_columns: Vec<String>,
 }
 
 /// What is known of a database while files run on it, one after the other.
@@ -112,6 +128,8 @@ pub struct Observer {
     /// The greatest number seen: what is above came with the file that runs.
     newest: i64,
     before: Held,
+    /// Those of them that are not there any more: their locks are held until the end.
+    dropped: BTreeSet<i64>,
 }
 
 /// What a transaction held after its last statement.
@@ -186,14 +204,23 @@ impl Observer {
                 (_, held) => held,
             };
             let mut rewritten = false;
+            let mut dropped_columns = Vec::new();
             let name = known.name.clone();
             // Without a name it was dropped.
-            if row.try_get::<Option<String>, _>("name")?.is_some() {
+            let dropped = row.try_get::<Option<String>, _>("name")?.is_none();
+            if !dropped {
                 let now = relation(row)?;
                 rewritten = now.file != known.file && known.file != 0;
+                let gone = known
+                    .columns
+                    .iter()
+                    .filter(|(number, _)| !now.columns.contains_key(*number));
+                dropped_columns.extend(gone.map(|(_, name)| name.clone()));
                 *known = now;
             }
-            if took.is_none() && !scanned && !rewritten {
+            // What is dropped was locked for it, also by an earlier statement.
+            let lost = !dropped_columns.is_empty() || (dropped && self.dropped.insert(oid));
+            if took.is_none() && !scanned && !rewritten && !lost {
                 continue;
             }
             seen.effects.push(Effect {
@@ -206,6 +233,8 @@ impl Observer {
                 scanned,
                 written: known.kind != "m" && modes.contains("RowExclusiveLock"),
                 indexed: indexed.contains(&oid),
+                dropped: dropped && lost,
+                dropped_columns,
             });
         }
         seen.effects.sort_by(|a, b| a.relation.cmp(&b.relation));
@@ -216,7 +245,10 @@ impl Observer {
 
 fn relation(row: &sqlx::postgres::PgRow) -> sqlx::Result<Relation> {
     let (schema, name): (String, String) = (row.try_get("schema")?, row.try_get("name")?);
+    let numbers: Vec<i16> = row.try_get("numbers")?;
+    let names: Vec<String> = row.try_get("names")?;
     Ok(Relation {
+        columns: numbers.into_iter().zip(names).collect(),
         name: match schema.as_str() {
             "public" => name,
             schema => format!("{schema}.{name}"),

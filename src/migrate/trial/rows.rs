@@ -159,8 +159,9 @@ async fn describe(
     for row in columns {
         let made: bool = row.try_get("made")?;
         let number: i16 = row.try_get("number")?;
-        // A serial counts by itself.
-        if made || (row.try_get("has_default")? && unique.contains(&number)) {
+        // A serial counts by itself; what decides on the partition must fit that.
+        let counts = row.try_get("has_default")? && unique.contains(&number);
+        if made || (counts && !bounded.contains(&number)) {
             continue;
         }
         let of_column = checks
@@ -337,9 +338,9 @@ fn at_fault(table: &Table, e: &sqlx::Error) -> Fault {
     let Some(e) = said.and_then(|e| e.try_downcast_ref::<PgDatabaseError>()) else {
         return Fault::Elsewhere;
     };
-    // check, not null, unique, foreign key, exclusion; and data exceptions.
+    // check, not null, unique, foreign key, exclusion; and data exceptions, cannot coerce.
     let of_constraint = ["23514", "23502", "23505", "23503", "23P01"].contains(&e.code());
-    if !of_constraint && !e.code().starts_with("22") {
+    if !of_constraint && !e.code().starts_with("22") && e.code() != "42846" {
         return Fault::Elsewhere;
     }
     // The bounds of a partition have no name.

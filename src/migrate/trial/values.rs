@@ -43,6 +43,7 @@ impl Column {
             'V' => self.bits(),
             _ => self.others(n),
         };
+        all.extend(self.of_lengths(n));
         // A literal of a CHECK on a column that must be unique would soon come twice.
         all.extend(self.literals.iter().cloned());
         if self.nullable {
@@ -73,6 +74,22 @@ impl Column {
         .collect()
     }
 
+    /// As long as a number in a CHECK says: `octet_length(hash) = 32`.
+    fn of_lengths(&self, n: usize) -> Vec<String> {
+        let numbers = self.literals.iter().filter_map(|l| l.parse::<usize>().ok());
+        let lengths = numbers.filter(|length| (1..=1_000).contains(length));
+        lengths
+            .filter_map(|length| match self.r#type.as_str() {
+                "bytea" => {
+                    let number = format!("{n:0width$x}", width = length * 2);
+                    Some(format!("'\\x{number}'"))
+                }
+                _ if self.category == 'S' => Some(format!("'{n:0length$}'")),
+                _ => None,
+            })
+            .collect()
+    }
+
     fn numbers(&self, n: usize) -> Vec<String> {
         let large = match self.r#type.as_str() {
             "int2" => 300,
@@ -97,6 +114,9 @@ impl Column {
             _ => vec![
                 format!("now() - interval '{} days'", n + 1),
                 format!("now() + interval '{} days'", n + 1),
+                // Before and after what anybody made a partition for.
+                format!("'1971-01-01'::date + {n}"),
+                format!("'2199-01-01'::date + {n}"),
             ],
         }
     }

@@ -19,10 +19,11 @@ pub(super) fn write(results: &Results, groups: &[Group], out: &mut Screen) -> fm
             writeln!(out)?;
             before = Some(entry.finding);
         }
-        for unjudged in &group.unjudged {
-            not_judged(unjudged, out)?;
-            writeln!(out)?;
-        }
+    }
+    // Last, since it is often so for what was found above.
+    for unjudged in groups.iter().flat_map(|group| &group.unjudged) {
+        not_judged(unjudged, out)?;
+        writeln!(out)?;
     }
     let counts = counts(results).into_iter();
     let counts: Vec<String> = counts.map(|(tone, count)| out.tone(tone, count)).collect();
