@@ -144,6 +144,7 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
         }
         'dbctl;migrate;drift' {
             [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'Folder of migrations [default: migrations.dir of the settings, else those in dbctl]')
+            [CompletionResult]::new('--convention', '--convention', [CompletionResultType]::ParameterName, 'How the files are kept, where it is not to be recognized: refinery, flyway, sqlx, golang-migrate, goose, dbmate, diesel, numbered, folders or sqitch')
             [CompletionResult]::new('--scratch', '--scratch', [CompletionResultType]::ParameterName, 'Where to run them: auto, embedded, native, or the URL of a server')
             [CompletionResult]::new('--pg-bin', '--pg-bin', [CompletionResultType]::ParameterName, 'Folder with initdb and postgres, for a native scratch database')
             [CompletionResult]::new('--ignore', '--ignore', [CompletionResultType]::ParameterName, 'Leave out what is called so, such as `index *.adhoc_*`; may be repeated')
@@ -162,6 +163,7 @@ Register-ArgumentCompleter -Native -CommandName 'dbctl' -ScriptBlock {
         }
         'dbctl;migrate;dump' {
             [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'Folder of migrations [default: migrations.dir of the settings, else those in dbctl]')
+            [CompletionResult]::new('--convention', '--convention', [CompletionResultType]::ParameterName, 'How the files are kept, where it is not to be recognized: refinery, flyway, sqlx, golang-migrate, goose, dbmate, diesel, numbered, folders or sqitch')
             [CompletionResult]::new('--scratch', '--scratch', [CompletionResultType]::ParameterName, 'Where to run them: auto, embedded, native, or the URL of a server')
             [CompletionResult]::new('--pg-bin', '--pg-bin', [CompletionResultType]::ParameterName, 'Folder with initdb and postgres, for a native scratch database')
             [CompletionResult]::new('--check', '--check', [CompletionResultType]::ParameterName, 'Compare with this file instead of printing')

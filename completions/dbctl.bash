@@ -1770,13 +1770,17 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__migrate__subcmd__drift)
-            opts="-v -h --dir --scratch --pg-bin --ignore --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            opts="-v -h --dir --convention --scratch --pg-bin --ignore --config --env --database-url --password-file --format --no-input --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --convention)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1824,13 +1828,17 @@ _dbctl() {
             return 0
             ;;
         dbctl__subcmd__migrate__subcmd__dump)
-            opts="-v -h --dir --scratch --pg-bin --check --config --env --database-url --password-file --format --no-input --verbose --color --help"
+            opts="-v -h --dir --convention --scratch --pg-bin --check --config --env --database-url --password-file --format --no-input --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --convention)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

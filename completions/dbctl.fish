@@ -145,6 +145,7 @@ complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_sub
 complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from validate" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from validate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from drift" -l dir -d 'Folder of migrations [default: migrations.dir of the settings, else those in dbctl]' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from drift" -l convention -d 'How the files are kept, where it is not to be recognized: refinery, flyway, sqlx, golang-migrate, goose, dbmate, diesel, numbered, folders or sqitch' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from drift" -l scratch -d 'Where to run them: auto, embedded, native, or the URL of a server' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from drift" -l pg-bin -d 'Folder with initdb and postgres, for a native scratch database' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from drift" -l ignore -d 'Leave out what is called so, such as `index *.adhoc_*`; may be repeated' -r
@@ -161,6 +162,7 @@ complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_sub
 complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from drift" -s v -l verbose -d 'Say more on stderr (-v: what is done, -vv: everything)'
 complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from drift" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from dump" -l dir -d 'Folder of migrations [default: migrations.dir of the settings, else those in dbctl]' -r -F
+complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from dump" -l convention -d 'How the files are kept, where it is not to be recognized: refinery, flyway, sqlx, golang-migrate, goose, dbmate, diesel, numbered, folders or sqitch' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from dump" -l scratch -d 'Where to run them: auto, embedded, native, or the URL of a server' -r
 complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from dump" -l pg-bin -d 'Folder with initdb and postgres, for a native scratch database' -r -F
 complete -c dbctl -n "__fish_dbctl_using_subcommand migrate; and __fish_seen_subcommand_from dump" -l check -d 'Compare with this file instead of printing' -r -F

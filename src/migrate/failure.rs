@@ -8,6 +8,7 @@ use super::files::File;
 use super::statements;
 use crate::error::{Exit, Problem};
 use crate::pg::problem;
+use crate::pg::scratch::Scratch;
 
 /// Where the migration ran: ways out differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +17,15 @@ pub enum Ground {
     Embedded,
     /// Any server.
     Server,
+}
+
+impl Ground {
+    pub fn of(scratch: &Scratch) -> Self {
+        match scratch {
+            Scratch::Embedded(_) => Ground::Embedded,
+            Scratch::Native(_) | Scratch::Url(_) => Ground::Server,
+        }
+    }
 }
 
 /// What Postgres said of a statement, for people.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use refinery_core::Migration;
 
-use super::conventions::{Entry, Tree};
+use super::conventions::{self, Convention, Entry, Reading, Tree};
 use super::statements;
 use crate::error::{Exit, Problem, Result};
 use crate::settings::Settings;
@@ -52,6 +52,25 @@ impl Source {
         match dir.or(settings.config.migrations.dir.as_deref()) {
             Some(dir) => Source::Dir(dir.to_owned()),
             None => Source::BuiltIn,
+        }
+    }
+
+    /// Its migrations, whatever convention they follow.
+    ///
+    /// # Errors
+    /// When the folder cannot be read, or its convention cannot be told.
+    pub fn read(&self, forced: Option<Convention>) -> Result<Reading> {
+        self.recognize(&self.tree()?, forced)
+    }
+
+    /// The same of its [`tree`](Self::tree).
+    ///
+    /// # Errors
+    /// When the convention cannot be told.
+    pub fn recognize(&self, tree: &Tree, forced: Option<Convention>) -> Result<Reading> {
+        match self {
+            Source::Dir(_) => conventions::read(tree, forced),
+            Source::BuiltIn => conventions::read(tree, Some(Convention::Refinery)),
         }
     }
 

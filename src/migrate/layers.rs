@@ -214,14 +214,12 @@ async fn on_one(
 ) -> Result<Run> {
     let scratch = Scratch::start(choice, wanted.pg_bin).await?;
     let how = How {
-        ground: match &scratch {
-            Scratch::Embedded(_) => Ground::Embedded,
-            Scratch::Native(_) | Scratch::Url(_) => Ground::Server,
-        },
+        ground: Ground::of(&scratch),
         from: wanted.from,
         rows: wanted.rows,
         seed: wanted.seed,
         session: wanted.session,
+        shared: scratch.is_shared(),
         on,
     };
     let server = Some(scratch.description());
@@ -229,9 +227,17 @@ async fn on_one(
         true => try_down(scratch.database(), reading, how).await,
         false => try_out(scratch.database(), reading, how).await,
     };
-    let stopped = scratch.stop().await;
-    let tried = tried?;
-    stopped?;
+    let roles: &[String] = tried.as_ref().map_or(&[], |tried| &tried.roles);
+    let stopped = scratch.stop_without(roles).await;
+    let mut tried = tried?;
+    for (role, why) in stopped? {
+        let message =
+            format!("the role `{role}`, which a migration made, stays on the server: {why}");
+        let finding = Finding::new(Layer::Execution, "role-stays", Level::Warning, message);
+        tried.findings.push(finding.next(format!(
+            "DROP ROLE {role}, or the next validation fails there"
+        )));
+    }
     Ok(Run {
         ran: tried.ran,
         tried,

@@ -3,6 +3,7 @@
 //! Data model, file names, checksums and the history table are those of `refinery`, so that
 //! `refinery_cli` can go on where dbctl stopped, and the other way round.
 
+mod applied;
 mod apply;
 pub mod catalog;
 mod connection;
@@ -20,6 +21,7 @@ mod statements;
 pub mod trial;
 mod validate;
 
+pub use applied::applied;
 pub use apply::{Event, Options, Outcome, apply};
 pub use conventions::since::{Before, before, first_new, since};
 pub use create::create;

@@ -27,10 +27,7 @@ pub async fn validate(files: &[File], scratch: &Scratch) -> Result<Validation> {
     let mut ran = 0;
     let mut findings: Vec<Problem> = files.iter().filter_map(transaction_control).collect();
     if findings.is_empty() {
-        let ground = match scratch {
-            Scratch::Embedded(_) => Ground::Embedded,
-            Scratch::Native(_) | Scratch::Url(_) => Ground::Server,
-        };
+        let ground = Ground::of(scratch);
         let options = Options {
             ground,
             ..Options::default()

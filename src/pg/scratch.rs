@@ -79,12 +79,26 @@ impl Scratch {
         }
     }
 
-    /// Ends it and leaves nothing behind.
+    /// Ends it and leaves nothing behind, but for roles that were made on somebody's server.
     pub async fn stop(self) -> Result<()> {
+        self.stop_without(&[]).await.map(drop)
+    }
+
+    /// As [`stop`](Self::stop), and drops these roles, which were made on it in this order: they are
+    /// of a cluster and not of a database. Returns those that stay, each with the reason.
+    pub async fn stop_without(self, roles: &[String]) -> Result<Vec<(String, String)>> {
         match self {
-            Scratch::Embedded(s) => s.stop().await,
-            Scratch::Native(s) => s.stop().await,
-            Scratch::Url(s) => s.drop_database().await,
+            Scratch::Embedded(s) => s.stop().await.map(|()| Vec::new()),
+            Scratch::Native(s) => s.stop().await.map(|()| Vec::new()),
+            Scratch::Url(s) => s.drop_database(roles).await,
+        }
+    }
+
+    /// Whether the cluster is there for others too, and stays when it has ended.
+    pub fn is_shared(&self) -> bool {
+        match self {
+            Scratch::Embedded(_) | Scratch::Native(_) => false,
+            Scratch::Url(_) => true,
         }
     }
 }
@@ -133,11 +147,20 @@ impl OnServer {
         })
     }
 
-    async fn drop_database(self) -> Result<()> {
+    async fn drop_database(self, roles: &[String]) -> Result<Vec<(String, String)>> {
         self.database.pool().close().await;
         Self::drop_one(&self.server, &self.name).await?;
+        let mut left = Vec::new();
+        for role in roles.iter().rev() {
+            let drop = format!("DROP ROLE IF EXISTS {}", Identifier::new(role.clone())?);
+            let dropped = raw_sql(AssertSqlSafe(drop)).execute(self.server.pool());
+            if let Err(e) = dropped.await {
+                let why = problem(format!("dropping the role {role}"), &e);
+                left.push((role.clone(), why.cause().to_owned()));
+            }
+        }
         self.server.pool().close().await;
-        Ok(())
+        Ok(left)
     }
 
     async fn drop_one(server: &Database, name: &Identifier) -> Result<()> {

@@ -6,7 +6,7 @@ use crate::support::cli::run;
 use crate::support::postgres::{Server, TestDb};
 use crate::support::stores::database;
 
-const SCHEMA: &str = "\
+pub const SCHEMA: &str = "\
 CREATE SCHEMA shop;
 CREATE TYPE shop.state AS ENUM ('open', 'done');
 CREATE DOMAIN shop.price AS int CHECK (value > 0);
@@ -16,9 +16,15 @@ CREATE TABLE shop.orders (
   state shop.state NOT NULL DEFAULT 'open', cost shop.price, note varchar(10) CHECK (note <> ''));
 CREATE INDEX orders_state ON shop.orders (state);
 CREATE VIEW shop.open AS SELECT id FROM shop.orders WHERE state = 'open';
+CREATE FUNCTION shop.twice(n int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 2 * n';
+CREATE VIEW shop.each AS SELECT o.id, shop.twice(o.customer) AS twice FROM shop.orders o
+  WHERE EXISTS (SELECT FROM shop.customers c WHERE c.id = o.customer) AND o.state = 'open'::shop.state;
+CREATE VIEW shop.both AS SELECT o.id, c.name FROM shop.orders o JOIN shop.customers c ON c.id = o.customer;
+CREATE VIEW shop.counted AS WITH n AS (SELECT o.customer, count(*) AS n FROM shop.orders o GROUP BY o.customer)
+  SELECT n.customer, extract(year FROM now()) AS year FROM n WHERE n.n > 1 UNION ALL SELECT 1, 2 FROM shop.customers;
+CREATE VIEW shop.sub AS SELECT s.a FROM (SELECT o.id AS a FROM shop.orders o) s ORDER BY s.a LIMIT 3;
 CREATE TABLE shop.events (at date, n int) PARTITION BY RANGE (at);
 CREATE TABLE shop.events_2030 PARTITION OF shop.events FOR VALUES FROM ('2030-01-01') TO ('2031-01-01');
-CREATE FUNCTION shop.twice(n int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 2 * n';
 CREATE FUNCTION shop.touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 CREATE TRIGGER touch BEFORE UPDATE ON shop.orders FOR EACH ROW EXECUTE FUNCTION shop.touch();
 ALTER TABLE shop.customers ENABLE ROW LEVEL SECURITY;

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::support::cli::{Seen, run};
-use crate::support::postgres::{Server, TestDb};
+use crate::support::migrations::folder;
+use crate::support::postgres::{Server, TestDb, other_versions};
 
 struct Stage {
     dir: tempfile::TempDir,
@@ -106,4 +107,89 @@ fn a_committed_schema_is_compared_and_what_is_stale_is_named() {
     );
     let missing = [&dump[..], &["--check", "nothing.txt"]].concat();
     assert_eq!(stage.dbctl(&missing).code, 3);
+}
+
+/// Of the built-in migrations and of a schema with a thing of every kind.
+#[test]
+fn the_text_of_a_schema_is_the_same_on_every_version_of_postgres() {
+    let dir = folder(&[("1_shop.sql", super::catalog::SCHEMA)]);
+    for source in [&["--dir", "m"][..], &[]] {
+        let dump = |bin: &[&str]| {
+            let args = [&["migrate", "dump", "--scratch", "native"], source, bin].concat();
+            let seen = run(dir.path(), &args);
+            assert_eq!(seen.code, 0, "{bin:?}: {}", seen.stderr);
+            seen.stdout
+        };
+        let installed = dump(&[]);
+        for bin in other_versions() {
+            let bin = bin.to_str().expect("UTF-8");
+            let there = dump(&["--pg-bin", bin]);
+            assert_same_lines(bin, &installed, &there);
+        }
+    }
+}
+
+/// Fails with the first lines that differ.
+fn assert_same_lines(of: &str, one: &str, other: &str) {
+    let differ = one.lines().zip(other.lines()).find(|(a, b)| a != b);
+    assert_eq!(differ, None, "{of}");
+    assert_eq!(one.lines().count(), other.lines().count(), "{of}");
+}
+
+/// What sqlx's own tool would have applied: drift knows its history.
+#[test]
+fn drift_knows_what_other_tools_have_applied() {
+    let dir = folder(&[
+        (
+            "20240101000000_orders.sql",
+            "CREATE TABLE orders (id bigint PRIMARY KEY);",
+        ),
+        (
+            "20240102000000_later.sql",
+            "ALTER TABLE orders ADD COLUMN later text;",
+        ),
+    ]);
+    let db = Server::get().fresh_database();
+    let drift = || {
+        let args = ["--database-url", &db.url, "migrate", "drift", "--dir", "m"];
+        let args = [&args[..], &["--convention", "sqlx", "--scratch", "native"]].concat();
+        run(dir.path(), &args)
+    };
+    let nothing = drift();
+    assert_eq!(nothing.code, 4, "{}", nothing.stderr);
+    assert!(
+        nothing.stderr.contains("has the tool ever run there"),
+        "{}",
+        nothing.stderr
+    );
+    db.psql(
+        "CREATE TABLE _sqlx_migrations (version bigint PRIMARY KEY, description text NOT NULL, \
+           installed_on timestamptz NOT NULL DEFAULT now(), success boolean NOT NULL, \
+           checksum bytea NOT NULL, execution_time bigint NOT NULL); \
+         INSERT INTO _sqlx_migrations VALUES (20240101000000, 'orders', now(), true, '', 0); \
+         CREATE TABLE orders (id bigint PRIMARY KEY)",
+    );
+    let none = drift();
+    assert_eq!(none.code, 0, "{}{}", none.stdout, none.stderr);
+    assert!(
+        none.stdout.contains("after 1 migrations"),
+        "{}",
+        none.stdout
+    );
+    db.psql("ALTER TABLE orders ADD COLUMN extra text");
+    let some = drift();
+    assert_eq!(some.code, 5, "{}", some.stderr);
+    assert!(
+        some.stdout.contains("+ column public.orders.extra"),
+        "{}",
+        some.stdout
+    );
+    db.psql("INSERT INTO _sqlx_migrations VALUES (20250101000000, 'x', now(), true, '', 0)");
+    let unknown = drift();
+    assert_eq!(unknown.code, 5, "{}", unknown.stderr);
+    assert!(
+        unknown.stderr.contains("20250101000000"),
+        "{}",
+        unknown.stderr
+    );
 }

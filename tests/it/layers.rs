@@ -10,7 +10,9 @@ use dbctl::migrate::layers::{Judged, Wanted, judge};
 use dbctl::migrate::lint::Rules;
 use dbctl::pg::scratch::Choice;
 
+use super::trial::{BEFORE, BEFORE_ROWS, ON_ROWS, PAIRS, tried_at};
 use crate::support::postgres::Server;
+use crate::support::stores::database;
 
 fn script(path: String, text: &str) -> Script {
     Script {
@@ -66,6 +68,53 @@ async fn judged(reading: &Reading, layers: &[Layer]) -> Judged {
         on: &|_| {},
     };
     judge(reading, &wanted).await.expect("it can be judged")
+}
+
+/// The rules that were named in the second file, but for those of style.
+fn named(findings: &[Finding]) -> String {
+    let of_second = findings.iter().filter(|f| {
+        let file = f.file.as_deref().unwrap_or_default();
+        file.trim_start_matches('0').starts_with('2')
+    });
+    let mut rules: Vec<&str> = of_second.map(|f| &*f.rule).collect();
+    rules.retain(|rule| !rule.starts_with("prefer-"));
+    rules.dedup();
+    match rules.as_slice() {
+        [] => "-".to_owned(),
+        rules => rules.join(", "),
+    }
+}
+
+/// For each classic outage: what the text alone tells, what an empty database does, and one with rows.
+#[tokio::test(flavor = "multi_thread")]
+async fn which_layer_catches_which_outage() {
+    let of_locks = PAIRS.iter().map(|(_, text, _)| (BEFORE, *text));
+    let of_rows = ON_ROWS.iter().map(|(text, _)| (BEFORE_ROWS, *text));
+    let db = Server::get().fresh_database();
+    let database = database(&db.url);
+    let mut table = String::new();
+    let mut counts = [0; 4];
+    for (before, text) in of_locks.chain(of_rows) {
+        let mut all = reading(&[(before, None), (text.trim_start_matches('!'), None)]);
+        all.migrations[1].up.transaction = !text.starts_with('!');
+        let lint = named(&judged(&all, &[Layer::Lint]).await.findings);
+        let empty = named(&tried_at(&database, &[before, text], 0).await.findings);
+        let rows = named(&tried_at(&database, &[before, text], 3).await.findings);
+        for (count, said) in counts.iter_mut().zip([&lint, &empty, &rows]) {
+            *count += usize::from(said != "-");
+        }
+        counts[3] += usize::from(lint != "-" || rows != "-");
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        table += &format!("{text}\n  lint: {lint}\n  empty: {empty}\n  rows: {rows}\n");
+    }
+    let [lint, empty, rows, any] = counts;
+    let all = PAIRS.len() + ON_ROWS.len();
+    assert_eq!(any, all, "{table}");
+    table += &format!(
+        "of {all}: lint {lint}, execution on empty tables {empty}, on tables with rows {rows}, together {any}\n"
+    );
+    database.pool().close().await;
+    insta::assert_snapshot!(table);
 }
 
 fn rules(judged: &Judged) -> Vec<(&str, Layer)> {

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use dbctl::migrate::Ground;
 use dbctl::migrate::conventions::{Convention, Migration, Reading, Script, Version};
 use dbctl::migrate::trial::{How, Tried, try_down, try_out};
+use dbctl::pg::Database;
+use dbctl::pg::scratch::{Choice, Scratch};
 
-use crate::support::postgres::{Server, TestDb};
+use crate::support::postgres::{Server, TestDb, other_versions};
 use crate::support::stores::database;
 
 /// What is there before the migration under judgement.
-const BEFORE: &str = "\
+pub const BEFORE: &str = "\
 CREATE TABLE customers (id int PRIMARY KEY);
 CREATE DOMAIN price AS int;
 CREATE TABLE orders (
@@ -103,22 +105,30 @@ async fn tried_with(texts: &[&str], rows: usize) -> Tried {
 
 /// In a database that others had before.
 async fn tried_on(db: &TestDb, texts: &[&str], rows: usize) -> Tried {
-    db.psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public");
     let database = database(&db.url);
+    let tried = tried_at(&database, texts, rows).await;
+    database.pool().close().await;
+    tried
+}
+
+pub async fn tried_at(database: &Database, texts: &[&str], rows: usize) -> Tried {
+    sqlx::raw_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        .execute(database.pool())
+        .await
+        .expect("an empty schema");
     let how = How {
         rows,
         ..How::on(Ground::Server)
     };
-    let tried = try_out(&database, &reading(texts), how).await;
-    database.pool().close().await;
+    let tried = try_out(database, &reading(texts), how).await;
     tried.expect("Postgres answers")
 }
 
 /// The rules that were found in what came after [`BEFORE`], with their lines.
-async fn found(db: &TestDb, after: &[&str]) -> Vec<(String, usize)> {
+async fn found(database: &Database, after: &[&str]) -> Vec<(String, usize)> {
     let mut all = vec![BEFORE];
     all.extend(after);
-    let tried = tried_on(db, &all, 0).await;
+    let tried = tried_at(database, &all, 0).await;
     let of = |f: &dbctl::migrate::finding::Finding| {
         let start = f.span.as_ref().map_or(0, |s| s.start);
         let file = f.file.as_deref().expect("a file");
@@ -134,7 +144,7 @@ async fn found(db: &TestDb, after: &[&str]) -> Vec<(String, usize)> {
 }
 
 /// Rule, dangerous form, safe form in one or more files.
-const PAIRS: &[(&str, &str, &[&str])] = &[
+pub const PAIRS: &[(&str, &str, &[&str])] = &[
     (
         "rewrites-table",
         "ALTER TABLE orders ALTER COLUMN a TYPE bigint;",
@@ -316,12 +326,11 @@ const PAIRS: &[(&str, &str, &[&str])] = &[
     ),
 ];
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_each_outage_the_dangerous_form_is_found_and_the_safe_form_is_not() {
+/// What is not as [`PAIRS`] has it.
+async fn unlike_the_pairs(database: &Database) -> Vec<String> {
     let mut wrong = Vec::new();
-    let db = Server::get().fresh_database();
     for (rule, dangerous, safe) in PAIRS {
-        let seen = found(&db, &[dangerous]).await;
+        let seen = found(database, &[dangerous]).await;
         // The session as a whole is the file's doing.
         let line = match *rule {
             "leaks-session-state" => 1,
@@ -332,12 +341,33 @@ async fn of_each_outage_the_dangerous_form_is_found_and_the_safe_form_is_not() {
                 "{dangerous}\n  wanted {rule} on line {line}, found {seen:?}"
             ));
         }
-        let seen = found(&db, safe).await;
+        let seen = found(database, safe).await;
         if !seen.is_empty() {
             wrong.push(format!("{}\n  is safe, found {seen:?}", safe.join("\n")));
         }
     }
+    wrong
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_each_outage_the_dangerous_form_is_found_and_the_safe_form_is_not() {
+    let db = Server::get().fresh_database();
+    let database = database(&db.url);
+    let wrong = unlike_the_pairs(&database).await;
+    database.pool().close().await;
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_versions_of_postgres_say_the_same() {
+    for bin in other_versions() {
+        let scratch = Scratch::start(&Choice::Native, Some(&bin)).await;
+        let scratch = scratch.expect("a server");
+        let wrong = unlike_the_pairs(scratch.database()).await;
+        let named = scratch.description();
+        scratch.stop().await.expect("stopped");
+        assert!(wrong.is_empty(), "{named}: {}", wrong.join("\n\n"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -439,8 +469,11 @@ async fn every_table_has_rows_before_a_migration_is_judged_and_one_that_cannot_i
     assert!(said[1].contains("without rows: {impossible}"), "{said:#?}");
 }
 
+/// What is there before them.
+pub const BEFORE_ROWS: &str = "CREATE TABLE t (id int PRIMARY KEY, n int, s varchar(10));";
+
 /// What only fails where there are rows.
-const ON_ROWS: &[(&str, &str)] = &[
+pub const ON_ROWS: &[(&str, &str)] = &[
     (
         "ALTER TABLE t ADD COLUMN m int NOT NULL;",
         "ALTER TABLE t ADD COLUMN m int NOT NULL DEFAULT 0;",
@@ -477,7 +510,7 @@ const ON_ROWS: &[(&str, &str)] = &[
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_fails_only_where_there_are_rows_fails() {
-    let before = "CREATE TABLE t (id int PRIMARY KEY, n int, s varchar(10));";
+    let before = BEFORE_ROWS;
     let db = Server::get().fresh_database();
     for (dangerous, safe) in ON_ROWS {
         let fails = |tried: &Tried| tried.findings.iter().any(|f| f.rule == "fails");

@@ -4,12 +4,15 @@ use clap::Args;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use serde::Serialize;
 
-use super::{ScratchArgs, SourceArgs};
+use super::{ConventionArgs, ScratchArgs, SourceArgs};
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
 use crate::migrate::catalog::{Catalog, Difference};
-use crate::migrate::{self, File, State};
-use crate::pg::scratch::Scratch;
+use crate::migrate::conventions::{Convention, Reading};
+use crate::migrate::finding::Level;
+use crate::migrate::trial::{How, try_out};
+use crate::migrate::{self, Ground, Source};
+use crate::pg::Database;
 use crate::ui::{Report, Screen, Tone, printable};
 
 #[derive(Debug, Args)]
@@ -23,6 +26,8 @@ Example:
 pub struct DriftArgs {
     #[command(flatten)]
     source: SourceArgs,
+    #[command(flatten)]
+    convention: ConventionArgs,
     #[command(flatten)]
     scratch: ScratchArgs,
     /// Leave out what is called so, such as `index *.adhoc_*`; may be repeated
@@ -84,31 +89,15 @@ impl Report for Drift {
 pub async fn run(args: DriftArgs, context: &Context) -> Result<Exit> {
     let ignore = patterns(&args.ignore)?;
     let source = args.source.source(context);
-    let files = migrate::load(&source)?;
+    let reading = args.convention.read(&source)?;
     let (database, _) = context.database()?;
     database.check().await?;
-    let status = migrate::status(&database, &files).await?;
-    if !status.is_sound() {
-        return Err(Problem::new(
-            Exit::Findings,
-            format!("comparing {database} with {source}"),
-            "files and history do not fit together",
-        )
-        .next("dbctl migrate list says which; without knowing what was applied nothing can be compared"));
+    if reading.convention == Convention::Refinery {
+        fits(&source, &database).await?;
     }
-    let is_applied = |file: &&File| {
-        let entries = status.entries.iter();
-        let mut applied = entries.filter(|e| e.state == State::Applied);
-        applied.any(|e| e.version == file.version())
-    };
-    let applied: Vec<File> = files.iter().filter(is_applied).cloned().collect();
-    let scratch = args.scratch.start().await?;
-    let made = made(&applied, &scratch).await;
-    let ran_on = scratch.description();
-    let stopped = scratch.stop().await;
-    let (made, there) = (made?, Catalog::read(&database).await?);
-    stopped?;
-    let all = made.differences(&there);
+    let applied = migrate::applied(&database, &reading).await?;
+    let (made, ran_on) = made(&applied, &args.scratch).await?;
+    let all = made.differences(&Catalog::read(&database).await?);
     let total = all.len();
     let differences: Vec<Difference> = all
         .into_iter()
@@ -119,7 +108,7 @@ pub async fn run(args: DriftArgs, context: &Context) -> Result<Exit> {
         database: database.to_string(),
         source: source.to_string(),
         ran_on,
-        applied: applied.len(),
+        applied: applied.migrations.len(),
         ignored: total - differences.len(),
         differences,
     };
@@ -127,12 +116,39 @@ pub async fn run(args: DriftArgs, context: &Context) -> Result<Exit> {
     Ok(if drift.same { Exit::Ok } else { Exit::Findings })
 }
 
-/// What the migrations make of an empty database.
-pub(super) async fn made(files: &[File], scratch: &Scratch) -> Result<Catalog> {
-    let validation = migrate::validate(files, scratch).await?;
-    match validation.findings.into_iter().next() {
-        Some(problem) => Err(problem),
-        None => Catalog::read(scratch.database()).await,
+/// refinery's history knows more than versions: whether the files are those that ran.
+async fn fits(source: &Source, database: &Database) -> Result<()> {
+    let status = migrate::status(database, &migrate::load(source)?).await?;
+    if status.is_sound() {
+        return Ok(());
+    }
+    Err(Problem::new(
+        Exit::Findings,
+        format!("comparing {database} with {source}"),
+        "files and history do not fit together",
+    )
+    .next(
+        "dbctl migrate list says which; without knowing what was applied nothing can be compared",
+    ))
+}
+
+/// What the migrations make of an empty database, and what that is.
+pub(super) async fn made(reading: &Reading, scratch: &ScratchArgs) -> Result<(Catalog, String)> {
+    let scratch = scratch.start().await?;
+    let how = How {
+        from: usize::MAX,
+        shared: scratch.is_shared(),
+        ..How::on(Ground::of(&scratch))
+    };
+    let tried = try_out(scratch.database(), reading, how).await;
+    let ran_on = scratch.description();
+    let roles: &[String] = tried.as_ref().map_or(&[], |tried| &tried.roles);
+    let stopped = scratch.stop_without(roles).await;
+    let tried = tried?;
+    stopped?;
+    match tried.findings.into_iter().find(|f| f.level == Level::Error) {
+        Some(finding) => Err(reading.problem(finding)),
+        None => Ok((tried.catalog, ran_on)),
     }
 }
 

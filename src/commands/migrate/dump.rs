@@ -2,10 +2,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{ScratchArgs, SourceArgs, drift};
+use super::{ConventionArgs, ScratchArgs, SourceArgs, drift};
 use crate::commands::Context;
 use crate::error::{Doing as _, Exit, Problem, Result};
-use crate::migrate;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -18,6 +17,8 @@ Example:
 pub struct DumpArgs {
     #[command(flatten)]
     source: SourceArgs,
+    #[command(flatten)]
+    convention: ConventionArgs,
     #[command(flatten)]
     scratch: ScratchArgs,
     /// Compare with this file instead of printing
@@ -37,12 +38,9 @@ pub async fn run(args: DumpArgs, context: &Context) -> Result<Exit> {
         }
         None => None,
     };
-    let files = migrate::load(&source)?;
-    let scratch = args.scratch.start().await?;
-    let made = drift::made(&files, &scratch).await;
-    let stopped = scratch.stop().await;
-    let text = made?.to_string();
-    stopped?;
+    let reading = args.convention.read(&source)?;
+    let (made, _) = drift::made(&reading, &args.scratch).await?;
+    let text = made.to_string();
     let Some((file, committed)) = committed else {
         context.ui.data(&text)?;
         return Ok(Exit::Ok);

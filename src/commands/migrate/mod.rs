@@ -14,6 +14,8 @@ use clap::{Args, Subcommand};
 use super::Context;
 use crate::error::{Exit, Result};
 use crate::migrate::Source;
+use crate::migrate::conventions::{Convention, Reading};
+use crate::migrate::finding::Level;
 use crate::pg::scratch::{Choice, Scratch};
 
 #[derive(Debug, Args)]
@@ -54,6 +56,27 @@ struct SourceArgs {
 impl SourceArgs {
     fn source(&self, context: &Context) -> Source {
         Source::resolve(self.dir.as_deref(), &context.settings)
+    }
+}
+
+/// How they are kept.
+#[derive(Debug, Args)]
+struct ConventionArgs {
+    /// How the files are kept, where it is not to be recognized: refinery, flyway, sqlx,
+    /// golang-migrate, goose, dbmate, diesel, numbered, folders or sqitch
+    #[arg(long, value_name = "NAME")]
+    convention: Option<Convention>,
+}
+
+impl ConventionArgs {
+    /// Reads them; what is wrong with a file is an error.
+    fn read(&self, source: &Source) -> Result<Reading> {
+        let reading = source.read(self.convention)?;
+        let wrong = reading.findings.iter().find(|f| f.level == Level::Error);
+        match wrong {
+            Some(finding) => Err(reading.problem(finding.clone())),
+            None => Ok(reading),
+        }
     }
 }
 

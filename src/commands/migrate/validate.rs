@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::{Map, json};
 
-use super::{ScratchArgs, SourceArgs};
+use super::{ConventionArgs, ScratchArgs, SourceArgs};
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
 use crate::migrate::catalog::Catalog;
-use crate::migrate::conventions::{self, Convention, Reading, Script, Tree};
+use crate::migrate::conventions::{Convention, Reading, Script, Tree};
 use crate::migrate::finding::{Finding, Layer, Level, Unjudged};
 use crate::migrate::layers::{self, Judged, Wanted};
 use crate::migrate::lint::Rules;
@@ -39,10 +39,8 @@ Example:
 pub struct ValidateArgs {
     #[command(flatten)]
     source: SourceArgs,
-    /// How the files are kept, where it is not to be recognized: refinery, flyway, sqlx,
-    /// golang-migrate, goose, dbmate, diesel, numbered, folders or sqitch
-    #[arg(long, value_name = "NAME")]
-    convention: Option<Convention>,
+    #[command(flatten)]
+    convention: ConventionArgs,
     /// Judge only what is new since this commit of git, and what it had must be as it was
     #[arg(long, value_name = "REF")]
     since: Option<String>,
@@ -68,11 +66,7 @@ pub async fn run(args: ValidateArgs, context: &Context) -> Result<Exit> {
     let began = Instant::now();
     let source = args.source.source(context);
     let tree = source.tree()?;
-    let forced = match source {
-        Source::BuiltIn => Some(Convention::Refinery),
-        Source::Dir(_) => args.convention,
-    };
-    let reading = conventions::read(&tree, forced)?;
+    let reading = source.recognize(&tree, args.convention.convention)?;
     if reading.migrations.is_empty() && reading.findings.is_empty() {
         return Err(nothing(&source));
     }
@@ -255,12 +249,12 @@ impl Beside {
             return Ok(());
         };
         live.check().await?;
-        let there = Catalog::read(live).await?;
+        // The live one may have another history, or none.
         let history = migrate::trial::history_table(reading.convention);
+        let of_tool: Vec<&str> = history.into_iter().collect();
+        let made = made.clone().without(&of_tool);
+        let there = Catalog::read(live).await?.without(&of_tool);
         for difference in made.differences(&there) {
-            if history.is_some_and(|table| difference.is_of(table)) {
-                continue;
-            }
             let message = format!("the live schema differs: {difference}");
             let finding = Finding::new(Layer::Again, "live-schema-differs", Level::Error, message)
                 .next(

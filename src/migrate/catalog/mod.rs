@@ -2,6 +2,7 @@
 //! here are the same, whatever made them so.
 
 mod queries;
+mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -106,14 +107,6 @@ pub struct Difference {
     pub after: Option<String>,
 }
 
-impl Difference {
-    /// Whether it is of this table, or of something that belongs to it.
-    pub fn is_of(&self, table: &str) -> bool {
-        let rest = self.name.strip_prefix(table);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '_', ' ']))
-    }
-}
-
 impl Catalog {
     /// Reads all of it at one moment.
     ///
@@ -148,7 +141,14 @@ impl Catalog {
                 .await?;
             for row in rows {
                 let definition: Option<String> = row.try_get(1)?;
-                things.insert((kind, row.try_get(0)?), definition.unwrap_or_default());
+                let mut definition = definition.unwrap_or_default();
+                // The text of a view stands on the lines after the first.
+                if kind == Kind::Relation
+                    && let Some((head, text)) = definition.split_once('\n')
+                {
+                    definition = format!("{head}\n{}", views::plain(text));
+                }
+                things.insert((kind, row.try_get(0)?), definition);
             }
         }
         Ok(Self { things })

@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 pub use self::recognize::read;
 use super::finding::Finding;
+use crate::error::{Exit, Problem};
 
 /// A way to keep migrations, named for the tool that made it known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -162,6 +163,30 @@ pub struct Reading {
     pub migrations: Vec<Migration>,
     /// What is wrong with names, order and encodings.
     pub findings: Vec<Finding>,
+}
+
+impl Reading {
+    /// What was found as an error that ends a command, with its place.
+    pub fn problem(&self, finding: Finding) -> Problem {
+        let mut scripts = self.migrations.iter().flat_map(|m| {
+            let parts = [Some(&m.up), m.down.as_ref(), m.verify.as_ref()];
+            parts.into_iter().flatten()
+        });
+        let file = finding.file.unwrap_or_default();
+        let doing = match file.as_str() {
+            "" => "judging the migrations".to_owned(),
+            file => format!("judging {file}"),
+        };
+        let mut problem = Problem::new(Exit::Findings, doing, finding.message);
+        let script = scripts.find(|s| s.path == file);
+        if let (Some(script), Some(span)) = (script, finding.span) {
+            problem = problem.at(&file, &*script.text, span, "here");
+        }
+        match finding.next {
+            Some(next) => problem.next(next),
+            None => problem,
+        }
+    }
 }
 
 /// One migration.

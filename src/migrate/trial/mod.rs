@@ -9,6 +9,7 @@
 mod history;
 mod judge;
 mod observe;
+mod roles;
 mod rows;
 mod session;
 mod values;
@@ -50,6 +51,9 @@ pub struct Tried {
     pub facts: Vec<Fact>,
     /// What the schema was in the end.
     pub catalog: Catalog,
+    /// Roles that they made, the newest last: these are of the cluster, and do not go with the
+    /// database.
+    pub roles: Vec<String>,
     pub elapsed: Duration,
 }
 
@@ -74,6 +78,8 @@ pub struct How<'a> {
     pub seed: Option<&'a Script>,
     /// What the session begins with, where it changes the outcome.
     pub session: &'a [Setting],
+    /// Whether others use the cluster too, which then stays when all is done.
+    pub shared: bool,
     /// Hears of each migration before it runs, by its number counted from 0.
     pub on: &'a (dyn Fn(usize) + Sync),
 }
@@ -87,6 +93,7 @@ impl How<'_> {
             rows: 0,
             seed: None,
             session: &[],
+            shared: false,
             on: &|_| {},
         }
     }
@@ -159,6 +166,7 @@ pub async fn try_down(database: &Database, reading: &Reading, how: How<'_>) -> R
 }
 
 struct Trial<'a> {
+    database: &'a Database,
     connection: PoolConnection<Postgres>,
     convention: Convention,
     how: How<'a>,
@@ -172,8 +180,9 @@ struct Trial<'a> {
 
 impl<'a> Trial<'a> {
     /// On an empty database, with the history that the convention's own tool would have made.
-    async fn begin(database: &Database, reading: &Reading, how: How<'a>) -> sqlx::Result<Self> {
+    async fn begin(database: &'a Database, reading: &Reading, how: How<'a>) -> sqlx::Result<Self> {
         let mut trial = Self {
+            database,
             connection: database.session().await?,
             convention: reading.convention,
             how,
@@ -368,8 +377,12 @@ impl<'a> Trial<'a> {
         if let Some(row) = row {
             self.send(row).await?;
         }
+        let roles = self.roles_of_transaction(script).await?;
         match self.send("COMMIT").await {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                self.tried.roles.extend(roles);
+                Ok(true)
+            }
             Err(e @ sqlx::Error::Database(_)) => {
                 // A constraint that is checked at the end.
                 self.failed(script, script.range.clone(), &e)?;
@@ -398,6 +411,10 @@ impl<'a> Trial<'a> {
     /// committed, and holds nothing any more, when anybody could look.
     async fn one_by_one(&mut self, script: &Script, row: Option<&str>) -> sqlx::Result<bool> {
         let mut ran = true;
+        let before = match self.may_make_roles(script) {
+            true => Some(roles::there(&mut self.connection).await?),
+            false => None,
+        };
         for span in statements_of(script) {
             if let Err(e) = self.send(&script.text[span.clone()]).await {
                 self.failed(script, span, &e)?;
@@ -407,6 +424,13 @@ impl<'a> Trial<'a> {
         }
         // One that the file began and did not end.
         self.send("ROLLBACK").await?;
+        if let Some(before) = before {
+            // Others may make roles meanwhile; those of the file stand in it.
+            let after = roles::there(&mut self.connection).await?;
+            let new = after.difference(&before);
+            let of_file = new.filter(|role| script.sql().contains(role.as_str()));
+            self.tried.roles.extend(of_file.cloned());
+        }
         for index in self.invalid_indexes().await? {
             let finding = Finding::new(
                 Layer::Execution,
@@ -427,6 +451,21 @@ impl<'a> Trial<'a> {
             self.send(row).await?;
         }
         Ok(ran)
+    }
+
+    /// Only on a server that others use too it matters.
+    fn may_make_roles(&self, script: &Script) -> bool {
+        self.how.shared && roles::may_be_made_by(script.sql())
+    }
+
+    /// Roles that are seen here and nowhere else: the open transaction has made them.
+    async fn roles_of_transaction(&mut self, script: &Script) -> sqlx::Result<Vec<String>> {
+        if !self.may_make_roles(script) {
+            return Ok(Vec::new());
+        }
+        let here = roles::there(&mut self.connection).await?;
+        let elsewhere = roles::there(&mut *self.database.session().await?).await?;
+        Ok(here.difference(&elsewhere).cloned().collect())
     }
 
     async fn invalid_indexes(&mut self) -> sqlx::Result<Vec<String>> {

@@ -13,6 +13,26 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
+/// The programs of PostgreSQL 16, 17 and 18, which `tests/run` brings.
+pub fn other_versions() -> Vec<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/postgres");
+    let named = std::env::var_os("DBCTL_TEST_POSTGRES").map(PathBuf::from);
+    let places = [
+        named,
+        Some("/var/tmp/dbctl-test-postgres".into()),
+        Some(here),
+    ];
+    let version = |version: u32| {
+        let mut bins = places
+            .iter()
+            .flatten()
+            .map(|p| p.join(format!("{version}/bin")));
+        let bin = bins.find(|bin| bin.join("postgres").is_file());
+        bin.unwrap_or_else(|| panic!("PostgreSQL {version} is not here; tests/run brings it"))
+    };
+    [16, 17, 18].map(version).to_vec()
+}
+
 /// A running cluster with the superuser `postgres` and no passwords.
 #[derive(Clone)]
 pub struct Server(Arc<Cluster>);

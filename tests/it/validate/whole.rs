@@ -318,3 +318,32 @@ fn pipelines_get_their_shapes() {
     }
     assert!(shape("junit").stdout.starts_with("<?xml"));
 }
+
+#[test]
+fn roles_that_migrations_make_on_somebodys_server_go_again_and_no_others() {
+    let server = Server::own();
+    server.psql("postgres", "CREATE ROLE theirs; CREATE ROLE there");
+    let dir = folder(&[
+        (
+            "V1__a.sql",
+            "CREATE ROLE app; CREATE TABLE a (id bigint); GRANT SELECT ON a TO app;\n\
+             DO $$ BEGIN EXECUTE 'CREATE ' || 'ROLE reader IN ROLE app'; END $$;",
+        ),
+        (
+            "V2__b.sql",
+            "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'there') THEN\n\
+             CREATE ROLE there; END IF; END $$;",
+        ),
+    ]);
+    let url = server.url("postgres");
+    for _ in 0..2 {
+        let seen = run(
+            dir.path(),
+            &["migrate", "validate", "--dir", "m", "--scratch", &url],
+        );
+        assert_eq!(seen.code, 0, "{}{}", seen.stdout, seen.stderr);
+        let left = "SELECT string_agg(rolname, ' ' ORDER BY rolname) FROM pg_roles \
+                     WHERE rolname !~ '^pg_' AND rolname <> 'postgres'";
+        assert_eq!(server.psql("postgres", left), "theirs there");
+    }
+}
