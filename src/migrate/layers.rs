@@ -1,16 +1,14 @@
 //! All layers of a validation, one after the other, and which of them has the last word.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use super::catalog::Catalog;
 use super::conventions::{Reading, Script};
-use super::failure::Ground;
 use super::finding::{Finding, Layer, Level, Unjudged};
 use super::lint::{self, Rules};
-use super::trial::{Fact, How, LACKS_EXTENSION, NEWER_SERVER, Setting, Tried, try_down, try_out};
+use super::trial::{Fact, How, LACKS_EXTENSION, NEWER_SERVER, Place, Setting, Tried, on_scratch};
 use crate::error::{Exit, Result};
-use crate::pg::scratch::{Choice, Scratch};
+use crate::pg::scratch::Choice;
 
 /// What is to be judged, and how.
 pub struct Wanted<'a> {
@@ -24,9 +22,7 @@ pub struct Wanted<'a> {
     /// What sessions begin with, where it changes the outcome.
     pub session: &'a [Setting],
     pub rules: &'a Rules,
-    pub scratch: &'a Choice,
-    /// Where a native PostgreSQL lies, if it is not to be searched for.
-    pub pg_bin: Option<&'a Path>,
+    pub place: Place<'a>,
     /// Hears of each migration before it runs.
     pub on: &'a (dyn Fn(Progress) + Sync),
 }
@@ -117,7 +113,7 @@ async fn run(
     let down = wanted.layers.contains(&Layer::Down) && has_down;
     let again = down || wanted.layers.contains(&Layer::Again);
     let runs = 1 + usize::from(again);
-    let mut tried = on_scratch(reading, wanted, false, (0, runs)).await?;
+    let mut tried = ran(reading, wanted, false, (0, runs)).await?;
     judged.ran = tried.ran;
     judged.unjudged.append(&mut tried.unjudged);
     judged.server.clone_from(&tried.server);
@@ -132,6 +128,10 @@ async fn run(
         observed.contains_key(path)
     });
     let all_ran = tried.ran == reading.migrations.len();
+    // What ends a run ends the other layers too.
+    let ends = |f: &Finding| ["fails", "ends-its-transaction"].contains(&&*f.rule);
+    let wanted_here = wanted.layers.contains(&Layer::Execution);
+    tried.tried.findings.retain(|f| wanted_here || ends(f));
     judged.findings.append(&mut tried.tried.findings);
     judged
         .unjudged
@@ -142,7 +142,7 @@ async fn run(
     if !all_ran || !again {
         return Ok(left);
     }
-    let mut again = on_scratch(reading, wanted, down, (1, runs)).await?;
+    let mut again = ran(reading, wanted, down, (1, runs)).await?;
     // Only what is new: they have run once, and were judged.
     again
         .tried
@@ -168,7 +168,7 @@ struct Run {
     unjudged: Vec<Unjudged>,
 }
 
-async fn on_scratch(
+async fn ran(
     reading: &Reading,
     wanted: &Wanted<'_>,
     down: bool,
@@ -181,11 +181,16 @@ async fn on_scratch(
             migration,
         });
     };
-    let mut tried = on_one(reading, wanted, wanted.scratch, down, &on).await?;
+    let mut tried = on_one(reading, wanted, wanted.place.scratch, (down, run == 0), &on).await?;
     let lacks = |run: &Run| run.tried.findings.iter().any(|f| f.rule == LACKS_EXTENSION);
-    if *wanted.scratch == Choice::Auto && lacks(&tried) {
-        match on_one(reading, wanted, &Choice::Native, down, &on).await {
-            Ok(native) => tried = native,
+    if *wanted.place.scratch == Choice::Auto && lacks(&tried) {
+        match on_one(reading, wanted, &Choice::Native, (down, run == 0), &on).await {
+            Ok(native) => {
+                tried = native;
+                if let Some(server) = &mut tried.server {
+                    server.push_str(", since the embedded one lacks an extension");
+                }
+            }
             // It is not at hand; then that is what is said.
             Err(problem) if problem.exit() == Exit::Unavailable => {}
             Err(problem) => return Err(problem),
@@ -209,39 +214,27 @@ async fn on_one(
     reading: &Reading,
     wanted: &Wanted<'_>,
     choice: &Choice,
-    down: bool,
+    (down, observe): (bool, bool),
     on: &(dyn Fn(usize) + Sync),
 ) -> Result<Run> {
-    let scratch = Scratch::start(choice, wanted.pg_bin).await?;
+    let place = Place {
+        scratch: choice,
+        ..wanted.place
+    };
     let how = How {
-        ground: Ground::of(&scratch),
         from: wanted.from,
+        observe,
         rows: wanted.rows,
         seed: wanted.seed,
         session: wanted.session,
-        shared: scratch.is_shared(),
         on,
+        ..How::default()
     };
-    let server = Some(scratch.description());
-    let tried = match down {
-        true => try_down(scratch.database(), reading, how).await,
-        false => try_out(scratch.database(), reading, how).await,
-    };
-    let roles: &[String] = tried.as_ref().map_or(&[], |tried| &tried.roles);
-    let stopped = scratch.stop_without(roles).await;
-    let mut tried = tried?;
-    for (role, why) in stopped? {
-        let message =
-            format!("the role `{role}`, which a migration made, stays on the server: {why}");
-        let finding = Finding::new(Layer::Execution, "role-stays", Level::Warning, message);
-        tried.findings.push(finding.next(format!(
-            "DROP ROLE {role}, or the next validation fails there"
-        )));
-    }
+    let (tried, server) = on_scratch(place, reading, how, down).await?;
     Ok(Run {
         ran: tried.ran,
         tried,
-        server,
+        server: Some(server),
         unjudged: Vec::new(),
     })
 }
@@ -289,15 +282,18 @@ fn give_way(
         let rule = lint::observed_as(&guess.rule);
         let file = guess.file.as_deref().filter(|file| was_observed(file));
         let (Some(rule), Some(file)) = (rule, file) else {
-            left.push(guess);
+            // Of one that failed, what is told of the statement that did is told.
+            let of_same =
+                |f: &&mut Finding| f.rule == "fails" && f.file == guess.file && overlap(f, &guess);
+            let known = rule.and_then(|_| observed.iter_mut().find(of_same));
+            match known {
+                Some(failed) => failed.next = failed.next.take().or(guess.next),
+                None => left.push(guess),
+            }
             continue;
         };
         let same = |f: &&mut Finding| {
-            let overlaps = match (&f.span, &guess.span) {
-                (Some(a), Some(b)) => a.start < b.end && b.start < a.end,
-                (None, _) | (_, None) => true,
-            };
-            f.rule == rule && f.file.as_deref() == Some(file) && overlaps
+            f.rule == rule && f.file.as_deref() == Some(file) && overlap(f, &guess)
         };
         if let Some(confirmed) = observed.iter_mut().find(same) {
             // What Postgres refused is told for what it is.
@@ -309,6 +305,13 @@ fn give_way(
         }
     }
     left
+}
+
+fn overlap(one: &Finding, other: &Finding) -> bool {
+    match (&one.span, &other.span) {
+        (Some(a), Some(b)) => a.start < b.end && b.start < a.end,
+        (None, _) | (_, None) => true,
+    }
 }
 
 /// In the order of the files and of the places in each; the folder as a whole comes first.

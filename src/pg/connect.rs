@@ -198,6 +198,12 @@ impl Database {
         self.pool.acquire().await
     }
 
+    /// Ends the connections that nobody uses, and waits for the others, but not for a statement
+    /// that was given up and goes on.
+    pub(super) async fn close(&self) {
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(1), self.pool.close()).await;
+    }
+
     /// The same over one connection, for whoever asks one thing after the other: what a process of
     /// the server learns of its catalog for the first of them serves the others.
     pub fn one_at_a_time(&self) -> Self {

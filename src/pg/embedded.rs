@@ -81,7 +81,7 @@ mod with_engine {
 
         /// Closes the pool, then the server (which waits for its clients), then removes its files.
         pub async fn stop(mut self) -> Result<()> {
-            self.database.pool().close().await;
+            self.database.close().await;
             let Some(engine) = self.engine.take() else {
                 return Ok(());
             };

@@ -55,7 +55,7 @@ impl Native {
 
     /// Closes the pool and ends the cluster.
     pub async fn stop(self) -> Result<()> {
-        self.database.pool().close().await;
+        self.database.close().await;
         tokio::task::spawn_blocking(move || drop(self))
             .await
             .doing(Exit::Failed, "stopping the native PostgreSQL")

@@ -94,6 +94,19 @@ impl Scratch {
         }
     }
 
+    /// Ends it though a statement may still run there. The embedded one cannot end that: its files go
+    /// when the next one starts.
+    pub async fn give_up(self) -> Result<()> {
+        match self {
+            Scratch::Embedded(s) => {
+                drop(s);
+                Ok(())
+            }
+            Scratch::Native(s) => s.stop().await,
+            Scratch::Url(s) => s.drop_database(&[]).await.map(drop),
+        }
+    }
+
     /// Whether the cluster is there for others too, and stays when it has ended.
     pub fn is_shared(&self) -> bool {
         match self {
@@ -148,7 +161,7 @@ impl OnServer {
     }
 
     async fn drop_database(self, roles: &[String]) -> Result<Vec<(String, String)>> {
-        self.database.pool().close().await;
+        self.database.close().await;
         Self::drop_one(&self.server, &self.name).await?;
         let mut left = Vec::new();
         for role in roles.iter().rev() {
@@ -159,7 +172,7 @@ impl OnServer {
                 left.push((role.clone(), why.cause().to_owned()));
             }
         }
-        self.server.pool().close().await;
+        self.server.close().await;
         Ok(left)
     }
 

@@ -8,7 +8,9 @@ use dbctl::migrate::conventions::{Convention, Migration, Reading, Script, Versio
 use dbctl::migrate::finding::{Finding, Layer, Level};
 use dbctl::migrate::layers::{Judged, Wanted, judge};
 use dbctl::migrate::lint::Rules;
+use dbctl::migrate::trial::Place;
 use dbctl::pg::scratch::Choice;
+use tokio_util::sync::CancellationToken;
 
 use super::trial::{BEFORE, BEFORE_ROWS, ON_ROWS, PAIRS, tried_at};
 use crate::support::postgres::Server;
@@ -63,8 +65,11 @@ async fn judged(reading: &Reading, layers: &[Layer]) -> Judged {
         seed: None,
         session: &[],
         rules: &rules,
-        scratch: &scratch,
-        pg_bin: None,
+        place: Place {
+            scratch: &scratch,
+            pg_bin: None,
+            cancel: &CancellationToken::new(),
+        },
         on: &|_| {},
     };
     judge(reading, &wanted).await.expect("it can be judged")

@@ -74,8 +74,9 @@ async fn embedded_sees_the_same() {
         "CREATE INDEX orders_c ON orders (c);",
     ];
     let how = How {
+        ground: Ground::Embedded,
         from: 1,
-        ..How::on(Ground::Embedded)
+        ..How::default()
     };
     let tried = try_out(embedded.database(), &reading(&texts), how).await;
     let tried = tried.expect("it answers");
@@ -118,7 +119,7 @@ pub async fn tried_at(database: &Database, texts: &[&str], rows: usize) -> Tried
         .expect("an empty schema");
     let how = How {
         rows,
-        ..How::on(Ground::Server)
+        ..How::default()
     };
     let tried = try_out(database, &reading(texts), how).await;
     tried.expect("Postgres answers")
@@ -567,7 +568,7 @@ async fn down_leaves_the_schema_as_it_was_and_up_again_makes_the_same() {
         let database = database(&db.url);
         let how = How {
             from: 1,
-            ..How::on(Ground::Server)
+            ..How::default()
         };
         let tried = try_down(&database, &all, how)
             .await

@@ -4,7 +4,7 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 
-use super::SourceArgs;
+use super::{SourceArgs, until_ctrl_c};
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
 use crate::migrate::{self, Event, File, Options, Outcome, State};
@@ -100,22 +100,16 @@ pub async fn run(args: ApplyArgs, context: &Context) -> Result<Exit> {
             }
         }
     }
+    // The first Ctrl-C stops the statement that runs.
     let options = Options {
         lock_timeout: args.lock_timeout,
+        cancel: until_ctrl_c(),
         ..Options::default()
     };
-    let interrupt = options.cancel.clone();
-    let listening = tokio::spawn(async move {
-        // Once: a second Ctrl-C is not needed, the first one stops the statement.
-        if crate::ui::interrupts::ctrl_c().await {
-            interrupt.cancel();
-        }
-    });
     let done = migrate::apply(&database, &files, &options, &mut |event| {
         tell(&context.ui, &event);
     })
     .await;
-    listening.abort();
     context.ui.report(&Applied {
         database: database.to_string(),
         source: source.to_string(),

@@ -4,14 +4,14 @@ use clap::Args;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use serde::Serialize;
 
-use super::{ConventionArgs, ScratchArgs, SourceArgs};
+use super::{ConventionArgs, ScratchArgs, SourceArgs, until_ctrl_c};
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
 use crate::migrate::catalog::{Catalog, Difference};
 use crate::migrate::conventions::{Convention, Reading};
 use crate::migrate::finding::Level;
-use crate::migrate::trial::{How, try_out};
-use crate::migrate::{self, Ground, Source};
+use crate::migrate::trial::{How, on_scratch};
+use crate::migrate::{self, Source};
 use crate::pg::Database;
 use crate::ui::{Report, Screen, Tone, printable};
 
@@ -134,18 +134,12 @@ async fn fits(source: &Source, database: &Database) -> Result<()> {
 
 /// What the migrations make of an empty database, and what that is.
 pub(super) async fn made(reading: &Reading, scratch: &ScratchArgs) -> Result<(Catalog, String)> {
-    let scratch = scratch.start().await?;
     let how = How {
         from: usize::MAX,
-        shared: scratch.is_shared(),
-        ..How::on(Ground::of(&scratch))
+        ..How::default()
     };
-    let tried = try_out(scratch.database(), reading, how).await;
-    let ran_on = scratch.description();
-    let roles: &[String] = tried.as_ref().map_or(&[], |tried| &tried.roles);
-    let stopped = scratch.stop_without(roles).await;
-    let tried = tried?;
-    stopped?;
+    let cancel = until_ctrl_c();
+    let (tried, ran_on) = on_scratch(scratch.place(&cancel), reading, how, false).await?;
     match tried.findings.into_iter().find(|f| f.level == Level::Error) {
         Some(finding) => Err(reading.problem(finding)),
         None => Ok((tried.catalog, ran_on)),

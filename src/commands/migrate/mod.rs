@@ -10,13 +10,16 @@ mod validate;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use tokio_util::sync::CancellationToken;
 
 use super::Context;
 use crate::error::{Exit, Result};
 use crate::migrate::Source;
 use crate::migrate::conventions::{Convention, Reading};
 use crate::migrate::finding::Level;
-use crate::pg::scratch::{Choice, Scratch};
+use crate::migrate::trial::Place;
+use crate::pg::scratch::Choice;
+use crate::ui::interrupts;
 
 #[derive(Debug, Args)]
 #[command(
@@ -92,9 +95,25 @@ struct ScratchArgs {
 }
 
 impl ScratchArgs {
-    async fn start(&self) -> Result<Scratch> {
-        Scratch::start(&self.scratch, self.pg_bin.as_deref()).await
+    fn place<'a>(&'a self, cancel: &'a CancellationToken) -> Place<'a> {
+        Place {
+            scratch: &self.scratch,
+            pg_bin: self.pg_bin.as_deref(),
+            cancel,
+        }
     }
+}
+
+/// Is cancelled by Ctrl-C. Once: a second one is not needed.
+fn until_ctrl_c() -> CancellationToken {
+    let token = CancellationToken::new();
+    let cancelled = token.clone();
+    tokio::spawn(async move {
+        if interrupts::ctrl_c().await {
+            cancelled.cancel();
+        }
+    });
+    token
 }
 
 pub async fn run(args: MigrateArgs, context: &Context) -> Result<Exit> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::{Map, json};
 
-use super::{ConventionArgs, ScratchArgs, SourceArgs};
+use super::{ConventionArgs, ScratchArgs, SourceArgs, until_ctrl_c};
 use crate::commands::Context;
 use crate::error::{Exit, Problem, Result};
 use crate::migrate::catalog::Catalog;
@@ -74,6 +74,7 @@ pub async fn run(args: ValidateArgs, context: &Context) -> Result<Exit> {
         [] => BTreeSet::from(Layer::ALL),
         some => some.iter().copied().collect(),
     };
+    let to_run = layers.iter().any(|l| *l > Layer::Lint);
     let mut beside = Beside::default();
     let mut session = context.settings.config.migrations.session.clone();
     if context.settings.env_name.is_some() || context.settings.database_url.is_some() {
@@ -98,6 +99,7 @@ pub async fn run(args: ValidateArgs, context: &Context) -> Result<Exit> {
     };
     let seed = args.seed.as_deref().map(script).transpose()?;
     let progress = progress(&context.ui, &reading);
+    let cancel = until_ctrl_c();
     let wanted = Wanted {
         layers,
         from,
@@ -105,8 +107,7 @@ pub async fn run(args: ValidateArgs, context: &Context) -> Result<Exit> {
         seed: seed.as_ref(),
         session: &session,
         rules: &rules,
-        scratch: &args.scratch.scratch,
-        pg_bin: args.scratch.pg_bin.as_deref(),
+        place: args.scratch.place(&cancel),
         on: &|at| {
             let all = reading.migrations.len();
             progress.set_position((at.run * all + at.migration) as u64);
@@ -129,6 +130,7 @@ pub async fn run(args: ValidateArgs, context: &Context) -> Result<Exit> {
         reading: &reading,
         seed: seed.as_ref(),
         from,
+        to_run,
         session: &session,
         judged: &judged,
         beside: &beside,
@@ -274,6 +276,8 @@ struct Told<'a> {
     reading: &'a Reading,
     seed: Option<&'a Script>,
     from: usize,
+    /// Whether a layer was wanted that runs them.
+    to_run: bool,
     session: &'a [Setting],
     judged: &'a Judged,
     beside: &'a Beside,
@@ -330,8 +334,8 @@ impl Told<'_> {
                 "{} of {all} migrations ran on {server} in {seconds:.1} s",
                 self.judged.ran
             ),
-            None if all == 0 => "nothing ran".to_owned(),
-            None => format!("none of {all} migrations ran"),
+            None if self.to_run => format!("none of {all} migrations ran"),
+            None => format!("{all} migrations were read"),
         };
         if matches!(self.source, Source::Dir(_)) {
             said += &format!(" · convention {}", self.reading.convention);

@@ -81,11 +81,15 @@ fn alone(effect: &Effect) -> Option<Finding> {
     }
     if effect.held > Blocks::Neither {
         let message = format!("reads all of `{table}` while others wait");
-        return Some(finding("reads-table-while-blocking", Level::Error, message).next(
-            "a constraint: ADD CONSTRAINT … NOT VALID, and VALIDATE CONSTRAINT in a later migration, which \
-             blocks neither reads nor writes; SET NOT NULL reads nothing where a valid CHECK (… IS NOT NULL) is there; \
-             rows: change them in a migration before this one",
-        ));
+        let next = match effect.written {
+            true => "change its rows in a migration before this one, which does not block them",
+            false => {
+                "ADD CONSTRAINT … NOT VALID, and VALIDATE CONSTRAINT in a later migration, which blocks \
+                      neither reads nor writes; SET NOT NULL reads nothing where a valid CHECK (… IS NOT NULL) \
+                      is there; a new column that is NOT NULL wants a default"
+            }
+        };
+        return Some(finding("reads-table-while-blocking", Level::Error, message).next(next));
     }
     if effect.written {
         let message = format!("goes through all of `{table}` in one transaction");

@@ -11,6 +11,7 @@ mod judge;
 mod observe;
 mod roles;
 mod rows;
+mod scratch;
 mod session;
 mod values;
 
@@ -25,6 +26,7 @@ pub use self::history::table as history_table;
 use self::judge::{Judge, Statement};
 pub use self::observe::{Blocks, Effect};
 use self::observe::{Observer, Seen};
+pub use self::scratch::{Place, on_scratch};
 pub use self::session::{Setting, of_target};
 use super::catalog::{Catalog, Difference};
 use super::conventions::{Convention, Reading, Script};
@@ -72,6 +74,8 @@ pub struct How<'a> {
     pub ground: Ground,
     /// The first of the migrations that is judged. Those before it only run.
     pub from: usize,
+    /// Whether what they do to others is looked at.
+    pub observe: bool,
     /// So many rows are put into each table before a migration is judged.
     pub rows: usize,
     /// Rows of the user's own, put in once, before the first that is judged.
@@ -84,12 +88,13 @@ pub struct How<'a> {
     pub on: &'a (dyn Fn(usize) + Sync),
 }
 
-impl How<'_> {
+impl Default for How<'_> {
     /// All of them judged, without rows.
-    pub fn on(ground: Ground) -> Self {
+    fn default() -> Self {
         Self {
-            ground,
+            ground: Ground::Server,
             from: 0,
+            observe: true,
             rows: 0,
             seed: None,
             session: &[],
@@ -121,7 +126,7 @@ pub async fn try_out(database: &Database, reading: &Reading, how: How<'_>) -> Re
             trial.fill().await.map_err(fail)?;
         }
         let row = history::row(reading.convention, migration, n + 1);
-        let ran = trial.script(&migration.up, judged, row.as_deref());
+        let ran = trial.script(&migration.up, judged && how.observe, row.as_deref());
         if !ran.await.map_err(fail)? {
             break;
         }
@@ -195,6 +200,7 @@ impl<'a> Trial<'a> {
             trial.send(creates).await?;
         }
         trial.reset().await?;
+        Observer::prepare(&mut trial.connection).await?;
         // The history itself is written by what runs.
         trial.filled_to = pg::query_scalar("SELECT max(oid::bigint) FROM pg_catalog.pg_class")
             .fetch_one(&mut *trial.connection)
@@ -256,7 +262,7 @@ impl<'a> Trial<'a> {
             ),
             _ => (
                 format!("after up and down the schema is not what it was: {message}"),
-                "take it back in the down part too, or say there that it cannot be",
+                "take it back in the down part too; where that cannot be, silence this with a comment: -- squawk-ignore down-leaves-something -- why",
             ),
         };
         let finding = Finding::new(Layer::Down, rule, Level::Error, message);
@@ -316,7 +322,8 @@ impl<'a> Trial<'a> {
             );
             self.tried.findings.push(finding);
         }
-        Ok(())
+        // Or that would be told as read by the next file.
+        self.send(session::FLUSH).await
     }
 
     /// False where it failed: what comes after it cannot be judged.
@@ -326,15 +333,20 @@ impl<'a> Trial<'a> {
         judged: bool,
         row: Option<&str>,
     ) -> sqlx::Result<bool> {
-        let before = self.session(script).await?;
+        let before = match judged {
+            true => self.session(script).await?,
+            false => None,
+        };
         let ran = match script.transaction {
             true => self.in_transaction(script, judged, row).await?,
-            false => self.one_by_one(script, row).await?,
+            false => self.one_by_one(script, judged, row).await?,
         };
         if let Some(before) = before
             && let Some(after) = self.session(script).await?
         {
-            self.leaks(script, &before, &after);
+            let left = session::left(&before, &after);
+            let finding = left.map(|finding| finding.of(&script.path));
+            self.tried.findings.extend(finding);
         }
         self.reset().await?;
         Ok(ran)
@@ -346,39 +358,41 @@ impl<'a> Trial<'a> {
         judged: bool,
         row: Option<&str>,
     ) -> sqlx::Result<bool> {
-        // Or what earlier files read would be told as read by this one.
-        self.send("SELECT pg_catalog.pg_stat_force_next_flush()")
-            .await?;
-        self.send("BEGIN").await?;
-        self.observer.begin(&mut self.connection).await?;
-        self.send(&format!("SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
-            .await?;
-        let id = "SELECT pg_catalog.pg_current_xact_id()::text";
-        let id: String = pg::query_scalar(id)
-            .fetch_one(&mut *self.connection)
+        let id = self
+            .observer
+            .begin(&mut self.connection, LOCK_TIMEOUT)
             .await?;
         let mut judge = Judge::default();
-        for span in statements_of(script) {
-            if let Err(e) = self.send(&script.text[span.clone()]).await {
+        let statements = statements_of(script);
+        let mut last = statements.len();
+        for span in statements {
+            let statement = &script.text[span.clone()];
+            if let Err(e) = self.send(statement).await {
                 self.failed(script, span, &e)?;
                 let _ = self.send("ROLLBACK").await;
                 return Ok(false);
             }
-            if !self.still_in(&id).await? {
+            if session::begins_with(statement, &["deallocate", "discard"]) {
+                Observer::prepare(&mut self.connection).await?;
+            }
+            // One that is not judged is looked at once, after its last statement.
+            last -= 1;
+            if !judged && last > 0 {
+                continue;
+            }
+            let seen = self.observer.look(&mut self.connection).await?;
+            if seen.transaction.as_deref() != Some(&*id) {
                 self.ended(script, span);
                 let _ = self.send("ROLLBACK").await;
                 return Ok(false);
             }
             if judged {
-                let seen = self.observer.look(&mut self.connection).await?;
                 self.judge(script, span, &mut judge, seen);
             }
         }
-        if let Some(row) = row {
-            self.send(row).await?;
-        }
         let roles = self.roles_of_transaction(script).await?;
-        match self.send("COMMIT").await {
+        let commit = format!("{}; COMMIT", row.unwrap_or_default());
+        match self.send(&commit).await {
             Ok(()) => {
                 self.tried.roles.extend(roles);
                 Ok(true)
@@ -386,6 +400,7 @@ impl<'a> Trial<'a> {
             Err(e @ sqlx::Error::Database(_)) => {
                 // A constraint that is checked at the end.
                 self.failed(script, script.range.clone(), &e)?;
+                let _ = self.send("ROLLBACK").await;
                 Ok(false)
             }
             Err(e) => Err(e),
@@ -409,7 +424,12 @@ impl<'a> Trial<'a> {
 
     /// Without a transaction around them. What they do to others is not observed: each has
     /// committed, and holds nothing any more, when anybody could look.
-    async fn one_by_one(&mut self, script: &Script, row: Option<&str>) -> sqlx::Result<bool> {
+    async fn one_by_one(
+        &mut self,
+        script: &Script,
+        judged: bool,
+        row: Option<&str>,
+    ) -> sqlx::Result<bool> {
         let mut ran = true;
         let before = match self.may_make_roles(script) {
             true => Some(roles::there(&mut self.connection).await?),
@@ -424,6 +444,7 @@ impl<'a> Trial<'a> {
         }
         // One that the file began and did not end.
         self.send("ROLLBACK").await?;
+        Observer::prepare(&mut self.connection).await?;
         if let Some(before) = before {
             // Others may make roles meanwhile; those of the file stand in it.
             let after = roles::there(&mut self.connection).await?;
@@ -431,7 +452,11 @@ impl<'a> Trial<'a> {
             let of_file = new.filter(|role| script.sql().contains(role.as_str()));
             self.tried.roles.extend(of_file.cloned());
         }
-        for index in self.invalid_indexes().await? {
+        let invalid = match judged {
+            true => self.invalid_indexes().await?,
+            false => Vec::new(),
+        };
+        for index in invalid {
             let finding = Finding::new(
                 Layer::Execution,
                 "leaves-invalid-index",
@@ -475,15 +500,6 @@ impl<'a> Trial<'a> {
         )
         .fetch_all(&mut *self.connection)
         .await
-    }
-
-    /// Whether the transaction is still the one that was begun.
-    async fn still_in(&mut self, id: &str) -> sqlx::Result<bool> {
-        let now = "SELECT pg_catalog.pg_current_xact_id_if_assigned()::text";
-        let now: Option<String> = pg::query_scalar(now)
-            .fetch_one(&mut *self.connection)
-            .await?;
-        Ok(now.as_deref() == Some(id))
     }
 
     /// # Errors
@@ -537,7 +553,7 @@ impl<'a> Trial<'a> {
     /// What is set for the session, where the file may change it: asking costs more than most
     /// statements.
     async fn session(&mut self, script: &Script) -> sqlx::Result<Option<Vec<String>>> {
-        if !may_set(script) {
+        if !session::may_be_set_by(script) {
             return Ok(None);
         }
         let set = "SELECT name || ' = ' || setting FROM pg_catalog.pg_settings WHERE source = 'session' \
@@ -545,41 +561,6 @@ impl<'a> Trial<'a> {
         let set = pg::query_scalar(set).fetch_all(&mut *self.connection);
         set.await.map(Some)
     }
-
-    fn leaks(&mut self, script: &Script, before: &[String], after: &[String]) {
-        let left: Vec<&str> = after
-            .iter()
-            .filter(|setting| !before.contains(setting))
-            .map(String::as_str)
-            .collect();
-        if left.is_empty() {
-            return;
-        }
-        let finding = Finding::new(
-            Layer::Execution,
-            "leaks-session-state",
-            Level::Error,
-            format!("leaves the session changed: {}", left.join(", ")),
-        )
-        .why("what runs after it in the same session, the tool's own history above all, looks elsewhere")
-        .next("SET LOCAL, or set_config(…, true), which ends with the transaction");
-        self.tried.findings.push(finding.of(&script.path));
-    }
-}
-
-/// Whether anything in it could change the session: only what calls something can.
-fn may_set(script: &Script) -> bool {
-    statements_of(script).into_iter().any(|span| {
-        let first = script.text[span]
-            .split_whitespace()
-            .next()
-            .unwrap_or_default();
-        [
-            "set", "reset", "select", "do", "call", "with", "discard", "insert", "update", "values",
-        ]
-        .iter()
-        .any(|word| first.eq_ignore_ascii_case(word))
-    })
 }
 
 /// Bytes of the file.

@@ -7,27 +7,32 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sqlx::{PgConnection, Row as _};
+use sqlx::{AssertSqlSafe, Executor as _, PgConnection, Row as _, raw_sql};
 
 use crate::pg;
 
 /// Objects below are the server's own (`FirstNormalObjectId`).
 const FIRST_OF_USERS: i64 = 16_384;
 
+/// Whether they are known: a migration may make a session forget them.
+const KNOWN: &str =
+    "SELECT count(*) FROM pg_catalog.pg_prepared_statements WHERE name = 'dbctl_since'";
+
 /// The locks of this transaction on relations, with what is known of each; a relation that was
 /// dropped has nothing but its number left. Asking for one's own locks reads no table of the user.
 const HELD: &str = "\
-WITH held AS MATERIALIZED (
+PREPARE dbctl_held AS WITH held AS MATERIALIZED (
   SELECT l.relation AS oid, pg_catalog.array_agg(DISTINCT l.mode::text) AS modes
     FROM pg_catalog.pg_locks l
    WHERE l.locktype = 'relation' AND l.granted AND l.pid = pg_catalog.pg_backend_pid()
-     AND l.relation::bigint >= $1
+     AND l.relation::bigint >= 16384
    GROUP BY 1)
 SELECT h.oid::bigint AS oid, h.modes, c.relfilenode::bigint AS file, c.relkind::text AS kind,
        n.nspname::text AS schema, c.relname::text AS name, i.indrelid::bigint AS of_table,
        pg_catalog.pg_stat_get_xact_numscans(h.oid) AS scans, k.numbers, k.names,
-       pg_catalog.current_setting('lock_timeout') AS lock_timeout
-  FROM held h
+       pg_catalog.current_setting('lock_timeout') AS lock_timeout,
+       pg_catalog.pg_current_xact_id_if_assigned()::text AS transaction
+  FROM (SELECT) one LEFT JOIN held h ON true
   LEFT JOIN pg_catalog.pg_class c ON c.oid = h.oid
   LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = h.oid
@@ -39,7 +44,7 @@ SELECT h.oid::bigint AS oid, h.modes, c.relfilenode::bigint AS file, c.relkind::
 
 /// Relations that came since: their numbers only rise.
 const SINCE: &str = "\
-SELECT c.oid::bigint AS oid, c.relfilenode::bigint AS file, c.relkind::text AS kind,
+PREPARE dbctl_since (bigint) AS SELECT c.oid::bigint AS oid, c.relfilenode::bigint AS file, c.relkind::text AS kind,
        n.nspname::text AS schema, c.relname::text AS name, k.numbers, k.names
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  CROSS JOIN LATERAL (SELECT coalesce(array_agg(a.attnum), '{}') AS numbers,
@@ -146,31 +151,59 @@ pub struct Seen {
     pub effects: Vec<Effect>,
     /// As `SHOW lock_timeout` says it.
     pub lock_timeout: String,
+    /// The transaction that is open, as far as it has an id.
+    pub transaction: Option<String>,
 }
 
 impl Observer {
-    /// Learns what there is before a file begins. Once more is cheap: only what is new is read.
-    pub async fn begin(&mut self, connection: &mut PgConnection) -> sqlx::Result<()> {
-        self.before = Held::default();
-        let rows = pg::query(SINCE)
-            .bind(self.newest.max(FIRST_OF_USERS - 1))
-            .fetch_all(connection)
-            .await?;
-        for row in rows {
-            let oid: i64 = row.try_get("oid")?;
-            self.newest = self.newest.max(oid);
-            self.relations.insert(oid, relation(&row)?);
+    /// Makes its statements known to a session: to plan them each time would take longer than they
+    /// do.
+    pub async fn prepare(connection: &mut PgConnection) -> sqlx::Result<()> {
+        let known: i64 = pg::query_scalar(KNOWN).fetch_one(&mut *connection).await?;
+        if known == 0 {
+            for statement in [HELD, SINCE] {
+                connection.execute(raw_sql(statement)).await?;
+            }
         }
         Ok(())
     }
 
+    /// Begins a transaction, and learns what there is before a file does. Once more is cheap: only
+    /// what is new is read. Returns the transaction's id.
+    pub async fn begin(
+        &mut self,
+        connection: &mut PgConnection,
+        lock_timeout: &str,
+    ) -> sqlx::Result<String> {
+        self.before = Held::default();
+        let since = self.newest.max(FIRST_OF_USERS - 1);
+        let sql = format!(
+            "BEGIN; SET LOCAL lock_timeout = '{lock_timeout}'; \
+             SELECT pg_catalog.pg_current_xact_id()::text; EXECUTE dbctl_since ({since})"
+        );
+        let rows = raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await?;
+        let (first, rows) = rows.split_first().ok_or(sqlx::Error::RowNotFound)?;
+        for row in rows {
+            let oid: i64 = row.try_get("oid")?;
+            self.newest = self.newest.max(oid);
+            self.relations.insert(oid, relation(row)?);
+        }
+        first.try_get(0)
+    }
+
     /// Looks after a statement, in its transaction.
     pub async fn look(&mut self, connection: &mut PgConnection) -> sqlx::Result<Seen> {
-        let rows = pg::query(HELD)
-            .bind(FIRST_OF_USERS)
-            .fetch_all(connection)
-            .await?;
-        let mut seen = Seen::default();
+        let mut rows = raw_sql("EXECUTE dbctl_held").fetch_all(connection).await?;
+        let transaction = match rows.first() {
+            Some(row) => row.try_get("transaction")?,
+            None => None,
+        };
+        // Without any lock there is one row of nothing.
+        rows.retain(|row| row.try_get::<i64, _>("oid").is_ok());
+        let mut seen = Seen {
+            transaction,
+            ..Seen::default()
+        };
         let mut held = Held::default();
         let mut indexed = BTreeSet::new();
         for row in &rows {

@@ -4,7 +4,10 @@
 
 use sqlx::Row as _;
 
+use super::statements_of;
 use crate::error::Result;
+use crate::migrate::conventions::Script;
+use crate::migrate::finding::{Finding, Layer, Level};
 use crate::pg::{self, Database, problem};
 
 /// A setting and its value.
@@ -72,9 +75,13 @@ fn set_to(found: &mut Vec<Setting>, name: &str, value: &str) {
     });
 }
 
-/// Takes back what was set, and sets what a session begins with.
+/// What was read is counted for a whole session until it is sent on.
+pub(super) const FLUSH: &str = "SELECT pg_catalog.pg_stat_force_next_flush()";
+
+/// Takes back what was set, and sets what a session begins with. Statistics are sent on, or what one
+/// file reads would be told as read by the next one.
 pub(super) fn reset(session: &[Setting]) -> String {
-    let mut sql = "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL".to_owned();
+    let mut sql = format!("RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; {FLUSH}");
     for Setting { name, value } in session {
         sql += &format!(
             "; SELECT pg_catalog.set_config({}, {}, false)",
@@ -83,4 +90,42 @@ pub(super) fn reset(session: &[Setting]) -> String {
         );
     }
     sql
+}
+
+/// What a file leaves set, if anything.
+pub(super) fn left(before: &[String], after: &[String]) -> Option<Finding> {
+    let left: Vec<&str> = after
+        .iter()
+        .filter(|setting| !before.contains(setting))
+        .map(String::as_str)
+        .collect();
+    if left.is_empty() {
+        return None;
+    }
+    let finding = Finding::new(
+        Layer::Execution,
+        "leaks-session-state",
+        Level::Error,
+        format!("leaves the session changed: {}", left.join(", ")),
+    )
+    .why(
+        "what runs after it in the same session, the tool's own history above all, looks elsewhere",
+    )
+    .next("SET LOCAL, or set_config(…, true), which ends with the transaction");
+    Some(finding)
+}
+
+/// Whether anything in it could change the session: only what calls something can.
+pub(super) fn may_be_set_by(script: &Script) -> bool {
+    let words = [
+        "set", "reset", "select", "do", "call", "with", "discard", "insert", "update", "values",
+    ];
+    let mut spans = statements_of(script).into_iter();
+    spans.any(|span| begins_with(&script.text[span], &words))
+}
+
+pub(super) fn begins_with(statement: &str, words: &[&str]) -> bool {
+    let first = statement.split_whitespace().next().unwrap_or_default();
+    let first = first.trim_end_matches(';');
+    words.iter().any(|word| first.eq_ignore_ascii_case(word))
 }

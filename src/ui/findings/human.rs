@@ -21,7 +21,11 @@ pub(super) fn write(results: &Results, groups: &[Group], out: &mut Screen) -> fm
         }
     }
     // Last, since it is often so for what was found above.
-    for unjudged in groups.iter().flat_map(|group| &group.unjudged) {
+    let (of_folder, of_files): (Vec<_>, Vec<_>) = groups
+        .iter()
+        .flat_map(|group| &group.unjudged)
+        .partition(|unjudged| unjudged.file.is_none());
+    for unjudged in of_files.into_iter().chain(of_folder) {
         not_judged(unjudged, out)?;
         writeln!(out)?;
     }
