@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use dbctl::migrate::Ground;
 use dbctl::migrate::conventions::{Convention, Migration, Reading, Script, Version};
 use dbctl::migrate::trial::{How, Tried, try_down, try_out};
 use dbctl::pg::Database;
@@ -74,7 +73,7 @@ async fn embedded_sees_the_same() {
         "CREATE INDEX orders_c ON orders (c);",
     ];
     let how = How {
-        ground: Ground::Embedded,
+        ground: dbctl::migrate::Ground::Embedded,
         from: 1,
         ..How::default()
     };
