@@ -3,10 +3,14 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use crate::support::cli::{Seen, dbctl, run, seen};
 use crate::support::migrations::{folder, of_the_package, wait_for, write};
 use crate::support::postgres::{Server, TestDb, bin};
+use crate::support::proxy::Proxy;
 
 fn apply_command(dir: &Path, db: &TestDb, more: &[&str]) -> Command {
     let mut args = vec![
@@ -187,6 +191,63 @@ fn several_applies_at_once_never_apply_one_twice() {
         "6|6"
     );
     assert_eq!(db.psql("SELECT count(*) FROM refinery_schema_history"), "7");
+}
+
+/// Somebody else applies all of them just before one of the looks that are taken at the history.
+#[test]
+fn what_another_applies_between_two_looks_is_not_counted_as_ones_own() {
+    for nth in 1..=8 {
+        let db = Server::get().fresh_database();
+        let dir = folder(&[("V0__first.sql", "SELECT 1;")]);
+        assert_eq!(apply(&dir, &db).code, 0);
+        write(&dir, "V1__a.sql", "CREATE TABLE a (id bigint);");
+        write(&dir, "V2__b.sql", "CREATE TABLE b (id bigint);");
+        let json = ["--dir", "m", "--format", "json"];
+        let other = Mutex::new(Some(apply_command(dir.path(), &db, &json)));
+        let others = Arc::new(AtomicUsize::new(0));
+        let (counted, looks) = (Arc::clone(&others), AtomicUsize::new(0));
+        let proxy = Proxy::before(&db);
+        proxy.hold("SELECT version, name, applied_on, checksum", move || {
+            if looks.fetch_add(1, Ordering::SeqCst) + 1 == nth {
+                let command = other.lock().expect("nobody panics").take();
+                counted.store(applied_in_time(command.expect("once")), Ordering::SeqCst);
+            }
+            Duration::ZERO
+        });
+        let args = [
+            "--database-url",
+            proxy.url(),
+            "migrate",
+            "apply",
+            "--confirm",
+            &db.name,
+        ];
+        let seen = run(dir.path(), &[&args[..], &json].concat());
+        assert_eq!(seen.code, 0, "{nth}: {}", seen.stderr);
+        let both = applied(seen.stdout.as_bytes()) + others.load(Ordering::SeqCst);
+        assert_eq!(both, 2, "look {nth}: {}", seen.stdout);
+    }
+}
+
+fn applied(json: &[u8]) -> usize {
+    let said: serde_json::Value = serde_json::from_slice(json).expect("JSON");
+    said["applied"].as_array().expect("a list").len()
+}
+
+/// How many it applied. Where it has to wait for whoever waits for it, it is ended.
+fn applied_in_time(mut command: Command) -> usize {
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("it starts");
+    let began = Instant::now();
+    while child.try_wait().expect("a child").is_none() {
+        if began.elapsed() > Duration::from_secs(3) {
+            child.kill().expect("killed");
+            child.wait().expect("ended");
+            return 0;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    applied(&child.wait_with_output().expect("it ends").stdout)
 }
 
 #[test]
