@@ -6,24 +6,24 @@ use super::conventions::{Convention, Migration, Reading};
 use crate::error::{Exit, Problem, Result};
 use crate::pg::{self, Database, problem};
 
-/// Texts of versions as the tool's history has them; all of them are applied.
+/// Versions as the tool's history has them, and whether each was finished.
 fn asks(convention: Convention) -> Option<&'static str> {
     match convention {
-        Convention::Refinery => Some("SELECT version::text FROM refinery_schema_history"),
+        Convention::Refinery => Some("SELECT version::text, true FROM refinery_schema_history"),
         // What can be repeated has no version there.
         Convention::Flyway => Some(
-            "SELECT version::text FROM flyway_schema_history WHERE success AND version IS NOT NULL",
+            "SELECT version::text, success FROM flyway_schema_history WHERE version IS NOT NULL",
         ),
-        Convention::Sqlx => Some("SELECT version::text FROM _sqlx_migrations WHERE success"),
+        Convention::Sqlx => Some("SELECT version::text, success FROM _sqlx_migrations"),
         // One row: all up to there.
-        Convention::GolangMigrate => Some("SELECT version::text FROM schema_migrations"),
+        Convention::GolangMigrate => Some("SELECT version::text, NOT dirty FROM schema_migrations"),
         // A row for each way; the newest counts. Version 0 is goose's own beginning.
         Convention::Goose => Some(
-            "SELECT v FROM (SELECT DISTINCT ON (version_id) version_id::text AS v, is_applied \
+            "SELECT v, true FROM (SELECT DISTINCT ON (version_id) version_id::text AS v, is_applied \
                FROM goose_db_version WHERE version_id > 0 ORDER BY version_id, id DESC) n WHERE is_applied",
         ),
-        Convention::Dbmate => Some("SELECT version::text FROM schema_migrations"),
-        Convention::Diesel => Some("SELECT version::text FROM __diesel_schema_migrations"),
+        Convention::Dbmate => Some("SELECT version::text, true FROM schema_migrations"),
+        Convention::Diesel => Some("SELECT version::text, true FROM __diesel_schema_migrations"),
         Convention::Numbered | Convention::Folders | Convention::Sqitch => None,
     }
 }
@@ -47,8 +47,8 @@ fn bare(written: &str) -> String {
 /// applied once anything is.
 ///
 /// # Errors
-/// No history there, or one that names versions that no file has: what was applied is not known
-/// then. For conventions without a history of one table too.
+/// No history there, or one with versions that were not finished or that no file has: what was
+/// applied is not known then. For conventions without a history of one table too.
 pub async fn applied(database: &Database, reading: &Reading) -> Result<Reading> {
     let doing = format!("reading what is applied to {database}");
     let Some(asks) = asks(reading.convention) else {
@@ -66,12 +66,23 @@ pub async fn applied(database: &Database, reading: &Reading) -> Result<Reading> 
         problem(&doing, e).next("is it the right database, and has the tool ever run there?")
     };
     let mut transaction = database.begin().await.map_err(|e| wrong(&e))?;
-    let there: Vec<String> = pg::query_scalar(asks)
+    let there: Vec<(String, bool)> = pg::query_as(asks)
         .fetch_all(&mut *transaction)
         .await
         .map_err(|e| wrong(&e))?;
     transaction.commit().await.map_err(|e| wrong(&e))?;
-    let there: BTreeSet<String> = there.iter().map(|version| bare(version)).collect();
+    if let Some((version, _)) = there.iter().find(|(_, finished)| !finished) {
+        return Err(Problem::new(
+            Exit::Findings,
+            doing,
+            format!("version {version} was begun there and not finished"),
+        )
+        .next(format!(
+            "put that right with {} first; until then nobody knows what is there",
+            reading.convention
+        )));
+    }
+    let there: BTreeSet<String> = there.iter().map(|(version, _)| bare(version)).collect();
     let version = |m: &Migration| m.version.as_ref().map(|v| bare(&v.written));
     let known: BTreeSet<String> = reading.migrations.iter().filter_map(version).collect();
     if let Some(unknown) = there.iter().find(|version| !known.contains(*version)) {

@@ -128,10 +128,10 @@ async fn run(
         observed.contains_key(path)
     });
     let all_ran = tried.ran == reading.migrations.len();
-    // What ends a run ends the other layers too.
-    let ends = |f: &Finding| ["fails", "ends-its-transaction"].contains(&&*f.rule);
+    // What ends a run ends the other layers too, and what stays on a server stays there.
+    let counts = |f: &Finding| ["fails", "ends-its-transaction", "role-stays"].contains(&&*f.rule);
     let wanted_here = wanted.layers.contains(&Layer::Execution);
-    tried.tried.findings.retain(|f| wanted_here || ends(f));
+    tried.tried.findings.retain(|f| wanted_here || counts(f));
     judged.findings.append(&mut tried.tried.findings);
     judged
         .unjudged

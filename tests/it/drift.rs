@@ -184,6 +184,15 @@ fn drift_knows_what_other_tools_have_applied() {
         "{}",
         some.stdout
     );
+    db.psql("UPDATE _sqlx_migrations SET success = false");
+    let unfinished = drift();
+    assert_eq!(unfinished.code, 5, "{}", unfinished.stderr);
+    assert!(
+        unfinished.stderr.contains("not finished"),
+        "{}",
+        unfinished.stderr
+    );
+    db.psql("UPDATE _sqlx_migrations SET success = true");
     db.psql("INSERT INTO _sqlx_migrations VALUES (20250101000000, 'x', now(), true, '', 0)");
     let unknown = drift();
     assert_eq!(unknown.code, 5, "{}", unknown.stderr);

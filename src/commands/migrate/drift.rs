@@ -3,6 +3,7 @@ use std::fmt::{self, Write as _};
 use clap::Args;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use super::{ConventionArgs, ScratchArgs, SourceArgs, until_ctrl_c};
 use crate::commands::Context;
@@ -10,7 +11,7 @@ use crate::error::{Exit, Problem, Result};
 use crate::migrate::catalog::{Catalog, Difference};
 use crate::migrate::conventions::{Convention, Reading};
 use crate::migrate::finding::Level;
-use crate::migrate::trial::{How, on_scratch};
+use crate::migrate::trial::{How, on_scratch, until};
 use crate::migrate::{self, Source};
 use crate::pg::Database;
 use crate::ui::{Report, Screen, Tone, printable};
@@ -96,8 +97,10 @@ pub async fn run(args: DriftArgs, context: &Context) -> Result<Exit> {
         fits(&source, &database).await?;
     }
     let applied = migrate::applied(&database, &reading).await?;
-    let (made, ran_on) = made(&applied, &args.scratch).await?;
-    let all = made.differences(&Catalog::read(&database).await?);
+    let cancel = until_ctrl_c();
+    let (made, ran_on) = made(&applied, &args.scratch, &cancel).await?;
+    let there = until(&cancel, Catalog::read(&database)).await?;
+    let all = made.differences(&there);
     let total = all.len();
     let differences: Vec<Difference> = all
         .into_iter()
@@ -133,13 +136,16 @@ async fn fits(source: &Source, database: &Database) -> Result<()> {
 }
 
 /// What the migrations make of an empty database, and what that is.
-pub(super) async fn made(reading: &Reading, scratch: &ScratchArgs) -> Result<(Catalog, String)> {
+pub(super) async fn made(
+    reading: &Reading,
+    scratch: &ScratchArgs,
+    cancel: &CancellationToken,
+) -> Result<(Catalog, String)> {
     let how = How {
         from: usize::MAX,
         ..How::default()
     };
-    let cancel = until_ctrl_c();
-    let (tried, ran_on) = on_scratch(scratch.place(&cancel), reading, how, false).await?;
+    let (tried, ran_on) = on_scratch(scratch.place(cancel), reading, how, false).await?;
     match tried.findings.into_iter().find(|f| f.level == Level::Error) {
         Some(finding) => Err(reading.problem(finding)),
         None => Ok((tried.catalog, ran_on)),

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{ConventionArgs, ScratchArgs, SourceArgs, drift};
+use super::{ConventionArgs, ScratchArgs, SourceArgs, drift, until_ctrl_c};
 use crate::commands::Context;
 use crate::error::{Doing as _, Exit, Problem, Result};
 
@@ -39,7 +39,7 @@ pub async fn run(args: DumpArgs, context: &Context) -> Result<Exit> {
         None => None,
     };
     let reading = args.convention.read(&source)?;
-    let (made, _) = drift::made(&reading, &args.scratch).await?;
+    let (made, _) = drift::made(&reading, &args.scratch, &until_ctrl_c()).await?;
     let text = made.to_string();
     let Some((file, committed)) = committed else {
         context.ui.data(&text)?;

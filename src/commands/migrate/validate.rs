@@ -14,7 +14,7 @@ use crate::migrate::conventions::{Convention, Reading, Script, Tree};
 use crate::migrate::finding::{Finding, Layer, Level, Unjudged};
 use crate::migrate::layers::{self, Judged, Wanted};
 use crate::migrate::lint::Rules;
-use crate::migrate::trial::{Setting, of_target};
+use crate::migrate::trial::{Setting, of_target, until};
 use crate::migrate::{self, Source};
 use crate::pg::Database;
 use crate::ui::Ui;
@@ -119,7 +119,8 @@ pub async fn run(args: ValidateArgs, context: &Context) -> Result<Exit> {
     let mut judged = judged?;
     if let Some(url) = &args.against {
         let live = Database::from_url("--against", url)?;
-        beside.against(&judged, &reading, &live).await?;
+        let comparing = beside.against(&judged, &reading, &live);
+        until(&cancel, comparing).await?;
     }
     judged.findings.append(&mut beside.findings);
     judged.unjudged.append(&mut beside.unjudged);
@@ -197,7 +198,10 @@ impl Beside {
                     "the files were not compared with what is applied to {database}: that is known of refinery alone, and these are kept as {} wants it",
                     reading.convention
                 ),
-                next: Some("leave --env and --database-url out".into()),
+                next: Some(
+                    "leave --env and --database-url out; dbctl migrate drift reads the histories of other tools"
+                        .into(),
+                ),
             });
             return Ok(());
         }

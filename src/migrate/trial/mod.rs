@@ -26,7 +26,7 @@ pub use self::history::table as history_table;
 use self::judge::{Judge, Statement};
 pub use self::observe::{Blocks, Effect};
 use self::observe::{Observer, Seen};
-pub use self::scratch::{Place, on_scratch};
+pub use self::scratch::{Place, on_scratch, until};
 pub use self::session::{Setting, of_target};
 use super::catalog::{Catalog, Difference};
 use super::conventions::{Convention, Reading, Script};
@@ -446,11 +446,9 @@ impl<'a> Trial<'a> {
         self.send("ROLLBACK").await?;
         Observer::prepare(&mut self.connection).await?;
         if let Some(before) = before {
-            // Others may make roles meanwhile; those of the file stand in it.
             let after = roles::there(&mut self.connection).await?;
-            let new = after.difference(&before);
-            let of_file = new.filter(|role| script.sql().contains(role.as_str()));
-            self.tried.roles.extend(of_file.cloned());
+            let found = roles::uncertain(script, &before, &after);
+            self.tried.findings.extend(found);
         }
         let invalid = match judged {
             true => self.invalid_indexes().await?,

@@ -4,11 +4,10 @@ use std::path::Path;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{How, Tried, try_down, try_out};
+use super::{How, Tried, roles, try_down, try_out};
 use crate::error::{Exit, Problem, Result};
 use crate::migrate::conventions::Reading;
 use crate::migrate::failure::Ground;
-use crate::migrate::finding::{Finding, Layer, Level};
 use crate::pg::scratch::{Choice, Scratch};
 
 /// Where migrations are tried, and until when.
@@ -49,18 +48,20 @@ pub async fn on_scratch(
         false => scratch.stop_without(roles).await,
     };
     let mut tried = tried?;
-    for (role, why) in stopped? {
-        let message =
-            format!("the role `{role}`, which a migration made, stays on the server: {why}");
-        let finding = Finding::new(Layer::Execution, "role-stays", Level::Warning, message);
-        tried.findings.push(finding.next(format!(
-            "DROP ROLE {role}, or the next validation fails there"
-        )));
-    }
+    let left = stopped?;
+    let stay = left.iter().map(|(role, why)| roles::stays(role, why));
+    tried.findings.extend(stay);
     Ok((tried, server))
 }
 
-async fn until<T>(cancel: &CancellationToken, work: impl Future<Output = Result<T>>) -> Result<T> {
+/// Waits for `work`, unless it is ended early.
+///
+/// # Errors
+/// Those of `work`, and that it was ended.
+pub async fn until<T>(
+    cancel: &CancellationToken,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
     tokio::select! {
         done = work => done,
         () = cancel.cancelled() => {

@@ -347,3 +347,20 @@ fn roles_that_migrations_make_on_somebodys_server_go_again_and_no_others() {
         assert_eq!(server.psql("postgres", left), "theirs there");
     }
 }
+
+#[test]
+fn a_role_that_others_may_have_made_in_that_moment_stays_and_that_is_said() {
+    let server = Server::own();
+    let dir = folder(&[(
+        "20240101000000_role.sql",
+        "-- no-transaction\nCREATE ROLE solo;\n",
+    )]);
+    let url = server.url("postgres");
+    let args = ["migrate", "validate", "--dir", "m", "--scratch", &url];
+    let args = [&args[..], &["--layer", "execution", "--format", "json"]].concat();
+    let seen = run(dir.path(), &args);
+    assert_eq!(seen.code, 0, "{}{}", seen.stdout, seen.stderr);
+    assert_eq!(rules(&seen), ["role-stays"]);
+    let there = "SELECT count(*) FROM pg_roles WHERE rolname = 'solo'";
+    assert_eq!(server.psql("postgres", there), "1");
+}
